@@ -1,0 +1,204 @@
+"""What the operator recorded: `status` of a CanaryRollout.
+
+Everything that a later tick needs stands here, so that a restarted operator goes on where the
+last one stopped. Only the tick writes it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from canary_operator.domain.phase import Phase
+
+
+def format_time(value: datetime) -> str:
+    """Return RFC 3339 in UTC, with milliseconds only where they are not zero."""
+    digits = "milliseconds" if value.microsecond else "seconds"
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=digits) + "Z"
+
+
+Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+
+
+class Verdict(StrEnum):
+    """Outcome of a check, from harmless to harmful; the order is the severity."""
+
+    PASS = "Pass"  # noqa: S105 - a verdict, not a password
+    INCONCLUSIVE = "Inconclusive"
+    FAIL = "Fail"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst verdict; no verdict at all is inconclusive, not a pass."""
+    return max(verdicts, key=list(Verdict).index, default=Verdict.INCONCLUSIVE)
+
+
+class Recorded(BaseModel):
+    """Base of everything in status: frozen, camelCase outside, unknown fields are ignored.
+
+    Unknown fields may come from a newer operator that ran before a downgrade.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Condition(Recorded):
+    """One typed fact, as kstatus and `kubectl wait` read it."""
+
+    type: Literal["Ready", "Reconciling", "Stalled", "Paused"]
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str = ""
+    last_transition_time: Time
+    """When `status` changed last."""
+    observed_generation: int = 0
+    """Generation of the spec that this condition speaks of."""
+
+
+class Judgement(Recorded):
+    """What the latest check of one metric found."""
+
+    name: str
+    verdict: Verdict
+    value: str | None = None
+    """The number that was compared, with its unit; absent when there was none."""
+    threshold: str = ""
+    """What the value was compared with, for example `≥ 99 %`."""
+    message: str = ""
+    """One sentence: what was measured, and why the verdict is what it is."""
+    measured_at: Time | None = None
+
+
+class CheckRecord(Recorded):
+    """When the latest check of the present weight was made and what it said."""
+
+    at: Time
+    verdict: Verdict
+
+
+class RequestRecord(Recorded):
+    """The last request of a person, and what became of it."""
+
+    value: str
+    """The annotation as it was set."""
+    outcome: Literal["Accepted", "Refused"]
+    message: str = ""
+    at: Time
+    removed: bool = False
+    """Whether the annotation has been seen to be gone; a later equal value is a new request."""
+
+
+class Outcome(StrEnum):
+    """How a rollout ended."""
+
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+    REVERTED = "Reverted"
+    SUPERSEDED = "Superseded"
+
+
+class HistoryEntry(Recorded):
+    """One finished rollout."""
+
+    revision: str
+    outcome: Outcome
+    reason: str
+    message: str = ""
+    started_at: Time
+    finished_at: Time
+    max_weight: int
+
+
+class Attempt(Recorded):
+    """Bookkeeping of the rollout under way; it begins and ends with the rollout."""
+
+    started_at: Time
+    max_weight: int = 0
+    """Highest weight that the router was told, in percent."""
+    step_weight: int = 0
+    """Weight of the step that was reached, in percent; more than `weight` while pods are missing."""
+    step_pods: int = 0
+    """Canary pods that the weight needed when it was raised."""
+    peak_available: int = 0
+    """Most available canary pods seen in this step."""
+    hold_started_at: Time | None = None
+    """Start of the hold: the raise, or the latest failed check."""
+    last_check: CheckRecord | None = None
+    """Latest check at the present weight."""
+    short_of_pods_since: Time | None = None
+    """Since when fewer canary pods are available than the weight needs."""
+    paused_at: Time | None = None
+    paused_by_request: bool = False
+    approved_step: int | None = None
+    """Index of the step that a person approved."""
+
+
+class RolloutStatus(Recorded):
+    """State of a CanaryRollout; written by the operator alone."""
+
+    observed_generation: int = -1
+    """Generation of the spec that this status speaks of; -1 before the first look."""
+    phase: Phase | None = None
+    message: str = ""
+    """What happens now and what comes next, in one sentence."""
+    stable_revision: str | None = None
+    canary_revision: str | None = None
+    rejected_revision: str | None = None
+    """Revision that was rolled back; not tried again until a retry or another revision."""
+    step: int | None = None
+    """Index of the present step, from 0."""
+    step_progress: str | None = None
+    """Present step and number of steps, for people: `2/3`."""
+    weight: int | None = None
+    """Share of requests for the canary that the router was told, in percent."""
+    weight_applied_at: Time | None = None
+    progressed_at: Time | None = None
+    """Latest progress, where the progress deadline counts from."""
+    failed_checks: int = 0
+    traffic_off_at: Time | None = None
+    """When the canary lost its traffic; its pods outlive that by `scaleDownDelay`."""
+    attempt: Attempt | None = None
+    last_request: RequestRecord | None = None
+    metrics: tuple[Judgement, ...] = ()
+    history: Annotated[tuple[HistoryEntry, ...], Field(max_length=10)] = ()
+    """Finished rollouts, newest first."""
+    replicas: int = 0
+    """Pods of both tracks."""
+    ready_replicas: int = 0
+    selector: str | None = None
+    """Label selector of the pods of both tracks, for autoscalers."""
+    conditions: tuple[Condition, ...] = ()
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any] | None) -> "RolloutStatus":
+        """Return the recorded status; an object without one has the empty status."""
+        return cls.model_validate(raw or {})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the status as the API stores it: camelCase, absent instead of null or empty."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON merge patch (RFC 7396) that turns `before` into `after`.
+
+    Example:
+        >>> merge_patch({"a": 1, "b": {"c": 2}}, {"b": {"c": 3}})
+        {'a': None, 'b': {'c': 3}}
+    """
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            inner = merge_patch(old, value)
+            if inner:
+                patch[key] = inner
+        elif value != old:
+            patch[key] = value
+    return patch
