@@ -53,7 +53,7 @@ def status_error(code: int, answer: Any) -> ApiStatusError:
     """Return the most specific error for a `Status` object, or for any other failure body."""
     status = answer if isinstance(answer, dict) else {"message": str(answer)[:200]}
     reason = status.get("reason", "Unknown")
-    kinds = {
+    kinds: dict[int, type[ApiStatusError]] = {
         HTTPStatus.NOT_FOUND: NotFoundError,
         HTTPStatus.CONFLICT: AlreadyExistsError if reason == "AlreadyExists" else ConflictError,
         HTTPStatus.GONE: ExpiredError,
