@@ -1,0 +1,152 @@
+"""What a look at the world adds to the recorded status, before anything is decided.
+
+Facts are folded in first and in one place, so that every rule reads them from the status and a
+restarted operator, which reads the same status, decides the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from canary_operator.domain.capacity import canary_pods
+from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
+from canary_operator.domain.situation import Situation, step_index
+from canary_operator.domain.status import CheckRecord, Verdict, worst
+
+PROGRESS_GRAIN = 10
+"""More pods are recorded as progress at most this often in one progress deadline: each record
+costs a write, and a canary of a hundred pods would otherwise cost a hundred."""
+
+
+def take_in(at: Situation) -> Situation:
+    """Return the situation with everything that was observed recorded in its status."""
+    for fact in FACTS:
+        at = fact(at)
+    return at
+
+
+def with_status(at: Situation, **changes: Any) -> Situation:
+    """Return `at` with some fields of its status changed."""
+    return replace(at, status=at.status.model_copy(update=changes))
+
+
+def with_attempt(at: Situation, **changes: Any) -> Situation:
+    """Return `at` with some fields of its attempt changed."""
+    return with_status(at, attempt=at.attempt.model_copy(update=changes))
+
+
+def forget_rejection_of_another(at: Situation) -> Situation:
+    """A rejection ends as soon as another revision is wanted."""
+    rejected = at.status.rejected_revision
+    if rejected and at.wanted and at.wanted.revision != rejected:
+        return with_status(at, rejected_revision=None)
+    return at
+
+
+def note_removed_request(at: Situation) -> Situation:
+    """Once the annotation was seen to be gone, the same words are a new request."""
+    last = at.status.last_request
+    if last and not last.removed and at.request is None:
+        return with_status(at, last_request=last.model_copy(update={"removed": True}))
+    return at
+
+
+def restart_hold_after_drift(at: Situation) -> Situation:
+    """A weight that was not in force cannot have been measured: its stay begins again."""
+    recorded, told = at.status.weight_applied_at, at.route.weight
+    if at.status.phase not in ON_TRIAL or recorded is None or at.weight == 0 or told == at.weight:
+        return at
+    at = with_status(at, weight_applied_at=at.now)
+    return with_attempt(at, hold_started_at=at.now, last_check=None)
+
+
+def follow_edited_steps(at: Situation) -> Situation:
+    """Find the present step again in a strategy that was edited."""
+    if at.status.phase not in IN_STEPS:
+        return at
+    return with_status(at, step=step_index(at))
+
+
+def note_capacity(at: Situation) -> Situation:
+    """Remember since when pods are missing, and when more are available than ever."""
+    available = at.canary_available
+    if at.status.phase not in ON_TRIAL or available is None:
+        return at
+    short = available < pods_to_keep(at)
+    since = at.attempt.short_of_pods_since
+    if short != (since is not None):
+        at = with_attempt(at, short_of_pods_since=at.now if short else None)
+    return _note_progress(at, available)
+
+
+def pods_to_keep(at: Situation) -> int:
+    """Return the available pods below which the present weight is too much for the canary.
+
+    A rise of `replicas` alone does not lower the weight: what was enough when the weight was
+    raised stays enough.
+    """
+    return min(canary_pods(at.spec.replicas, at.weight), at.attempt.step_pods)
+
+
+def _note_progress(at: Situation, available: int) -> Situation:
+    more = available > at.attempt.peak_available
+    latest = at.status.progressed_at
+    grain = at.spec.strategy.progress_deadline / PROGRESS_GRAIN
+    due = latest is None or at.now - latest >= grain
+    if not (more and due and at.status.phase in IN_STEPS):
+        return at
+    at = with_status(at, progressed_at=at.now)
+    return with_attempt(at, peak_available=available)
+
+
+def note_check(at: Situation) -> Situation:
+    """Record what a check found: a failed one is counted and starts the hold again."""
+    check, status = at.check, at.status
+    same_stay = (
+        check is not None
+        and status.phase in ON_TRIAL
+        and check.revision == status.canary_revision
+        and check.weight_applied_at == status.weight_applied_at
+    )
+    if check is None or not same_stay:
+        return at
+    verdict = worst(judgement.verdict for judgement in check.judgements)
+    before = at.attempt.last_check
+    at = with_status(at, metrics=check.judgements)
+    at = with_attempt(at, last_check=CheckRecord(at=check.at, verdict=verdict))
+    match verdict:
+        case Verdict.FAIL:
+            at = with_status(at, failed_checks=status.failed_checks + 1)
+            return with_attempt(at, hold_started_at=at.now, approved_step=None)
+        case Verdict.PASS if _is_progress(at, before):
+            return with_status(at, progressed_at=at.now)
+        case _:
+            return at
+
+
+def _is_progress(at: Situation, before: CheckRecord | None) -> bool:
+    """Only the first pass after something else; else passes would hide pods that never come."""
+    again = before is not None and before.verdict is Verdict.PASS
+    return at.status.phase is not Phase.PROMOTING and not again
+
+
+FACTS: tuple[Callable[[Situation], Situation], ...] = (
+    forget_rejection_of_another,
+    note_removed_request,
+    restart_hold_after_drift,
+    follow_edited_steps,
+    note_capacity,
+    note_check,
+)
+
+
+def next_check_at(at: Situation) -> Any:
+    """Return when the next check is due; None while the canary gets no traffic to measure."""
+    status = at.status
+    applied = status.weight_applied_at
+    if status.phase not in ON_TRIAL or at.weight == 0 or applied is None:
+        return None
+    last = at.attempt.last_check
+    window: timedelta = at.spec.analysis.resolved_window(at.settings.scrape_interval)
+    return applied + window if last is None else last.at + at.spec.analysis.interval

@@ -1,0 +1,276 @@
+"""What happens next: for each phase an ordered list of small rules. The order is the policy.
+
+A rule looks at the situation and returns an action, the answer to a person, or None for "not my
+case". The first that is not None is done; if none is, nothing changes.
+"""
+
+from collections.abc import Callable, Mapping
+
+from canary_operator.domain.actions import (
+    Action,
+    Answer,
+    FinishPromotion,
+    FinishRollBack,
+    Initialize,
+    Lower,
+    Pause,
+    Promote,
+    Raise,
+    Resume,
+    Revert,
+    RollBack,
+    ServeStable,
+    Start,
+)
+from canary_operator.domain.answers import abort, answer, wants_abort
+from canary_operator.domain.capacity import canary_pods, carried_weight
+from canary_operator.domain.phase import Phase, Trigger
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.situation import Situation, next_step
+from canary_operator.domain.status import Verdict
+from canary_operator.domain.steps import (
+    CAPACITY_PATIENCE,
+    full_weight,
+    is_overdue,
+    last_check_passed,
+    next_raise,
+    pause_reason,
+    pods_ahead,
+    scale_down_at,
+    step_is_done,
+    traffic_drained,
+)
+
+Rule = Callable[[Situation], Action | Answer | None]
+
+
+def wanted_revision(at: Situation) -> str | None:
+    """Return the revision that the spec in force asks for."""
+    return at.wanted.revision if at.wanted else None
+
+
+# The first revision.
+
+
+def bring_up_first_revision(at: Situation) -> Action | None:
+    """A rollout without a stable revision takes the wanted one as stable."""
+    revision = wanted_revision(at)
+    return Initialize(revision) if revision else None
+
+
+def follow_first_revision(at: Situation) -> Action | None:
+    """A newer template replaces one that never came up: nothing serves yet."""
+    revision = wanted_revision(at)
+    changed = revision is not None and revision != at.status.stable_revision
+    return Initialize(revision) if changed and revision else None
+
+
+def serve_when_stable_is_available(at: Situation) -> Action | None:
+    """The first revision serves as soon as all of its pods are available."""
+    served = at.stable.serves(at.status.stable_revision, at.spec.replicas)
+    return ServeStable() if served else None
+
+
+# Which revision is on trial.
+
+
+def start_new_revision(at: Situation) -> Action | None:
+    """A revision that is neither stable nor rejected goes on trial."""
+    revision = wanted_revision(at)
+    known = {None, at.status.stable_revision, at.status.rejected_revision}
+    return None if revision in known else Start(revision or "", Trigger.NEW_REVISION)
+
+
+def revert_to_stable(at: Situation) -> Action | None:
+    """The stable template is wanted again: whatever else is going on ends."""
+    return Revert() if wanted_revision(at) == at.status.stable_revision else None
+
+
+def start_over_with_newer_revision(at: Situation) -> Action | None:
+    """A newer template replaces the canary, from the first step."""
+    revision = wanted_revision(at)
+    if revision in {None, at.status.stable_revision, at.status.canary_revision}:
+        return None
+    return Start(revision or "", Trigger.NEW_REVISION)
+
+
+def undo_promotion_when_stable_is_wanted(at: Situation) -> Action | None:
+    """While promoting, stable was touched already, so a revert has to set it back."""
+    if wanted_revision(at) != at.status.stable_revision:
+        return None
+    return RollBack(Trigger.REVERTED, Reason.REVERTED, "The stable template was applied again.")
+
+
+# Safety.
+
+
+def finish_recorded_rollback(at: Situation) -> Action | None:
+    """The mark on the router's object outranks a status that was not written any more."""
+    mark = at.route.rejected
+    if mark is None or mark != at.status.canary_revision:
+        return None
+    return RollBack(
+        Trigger.FAILED,
+        at.route.rejected_because or Reason.ROLLED_BACK,
+        "The traffic had been taken back when the operator was interrupted.",
+    )
+
+
+def obey_abort(at: Situation) -> Answer | None:
+    """A person outranks every metric."""
+    return abort(at) if wants_abort(at) else None
+
+
+def stop_traffic_without_pods(at: Situation) -> Action | None:
+    """A canary without an available pod cannot serve anything."""
+    return Lower(0) if at.weight > 0 and at.canary_available == 0 else None
+
+
+def roll_back_on_failed_checks(at: Situation) -> Action | None:
+    """More failed checks than the spec tolerates end the rollout."""
+    if at.status.failed_checks <= at.spec.analysis.failure_limit:
+        return None
+    failed = [m.message for m in at.status.metrics if m.verdict is Verdict.FAIL]
+    count, limit = at.status.failed_checks, at.spec.analysis.failure_limit
+    message = f"{count} failed checks, {limit} are tolerated. " + " ".join(failed)
+    return RollBack(Trigger.FAILED, Reason.ANALYSIS_FAILED, message.strip())
+
+
+def roll_back_past_deadline(at: Situation) -> Action | None:
+    """A stuck canary must not keep its traffic."""
+    if not is_overdue(at):
+        return None
+    short = (at.canary_available or 0) < pods_ahead(at)
+    if short or not full_weight(at) or last_check_passed(at):
+        return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, _missing_pods(at))
+    unclear = " ".join(m.message for m in at.status.metrics if m.verdict is not Verdict.PASS)
+    message = f"No check could tell how the canary behaves. {unclear}".strip()
+    return RollBack(Trigger.FAILED, Reason.NO_DATA, message)
+
+
+def _missing_pods(at: Situation) -> str:
+    trouble = f": {at.canary.trouble}" if at.canary.trouble else ""
+    needed = pods_ahead(at)
+    return f"{at.canary_available or 0} of {needed} canary pods became available{trouble}."
+
+
+def roll_back_when_stable_does_not_come_up(at: Situation) -> Action | None:
+    """A promotion that stable's pods do not follow is undone."""
+    if not is_overdue(at):
+        return None
+    trouble = f": {at.stable.trouble}" if at.stable.trouble else ""
+    message = (
+        f"Stable did not come up with the new template: {at.stable.available} of "
+        f"{at.spec.replicas} pods are available, {at.stable.updated} are updated{trouble}."
+    )
+    return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, message)
+
+
+def shed_weight_to_capacity(at: Situation) -> Action | None:
+    """Pods that stay away take their share of the requests with them."""
+    since, available = at.attempt.short_of_pods_since, at.canary_available
+    if since is None or available is None or at.now - since < CAPACITY_PATIENCE:
+        return None
+    steps = at.spec.strategy.resolved_steps
+    return Lower(carried_weight(at.spec.replicas, available, steps, up_to=at.weight - 1))
+
+
+# One step forward.
+
+
+def stop_or_resume_raises(at: Situation) -> Action | None:
+    """Follow what pauses the rollout: a person, the spec, an approval."""
+    reason, paused = pause_reason(at), at.status.phase is Phase.PAUSED
+    if reason and not paused:
+        return Pause(reason)
+    return Resume() if paused and not reason else None
+
+
+def raise_weight(at: Situation) -> Action | None:
+    """Raise to the next step, when it was earned and enough pods carry it."""
+    coming = next_raise(at)
+    if coming is None or at.status.phase is Phase.PAUSED or not at.route.exists:
+        return None
+    step, weight = coming
+    needed = canary_pods(at.spec.replicas, weight)
+    enough = at.canary_available is not None and at.canary_available >= needed
+    return Raise(step, weight, needed) if enough else None
+
+
+def promote_after_last_step(at: Situation) -> Action | None:
+    """Every step passed: the canary becomes stable."""
+    if at.status.phase is Phase.PAUSED or not step_is_done(at) or next_step(at) is not None:
+        return None
+    return Promote(Trigger.STEPS_PASSED)
+
+
+# Ends.
+
+
+def finish_promotion(at: Situation) -> Action | None:
+    """Stable runs the new revision everywhere: it takes all traffic back."""
+    done = at.stable.serves(at.status.canary_revision, at.spec.replicas)
+    return FinishPromotion() if done else None
+
+
+def return_spared_traffic(at: Situation) -> Action | None:
+    """Traffic that was left on the canary, as stable had no pod, goes back with the first pod."""
+    return Lower(0) if at.weight > 0 and at.stable.ready > 0 else None
+
+
+def finish_roll_back(at: Situation) -> Action | None:
+    """The roll back is over when stable is whole and canary pods had their time to drain."""
+    restored = at.stable.runs_only(at.status.stable_revision)
+    if not restored or at.weight > 0 or at.route.weight:
+        return None
+    known = {at.status.stable_revision, at.status.rejected_revision}
+    another = wanted_revision(at) not in known
+    ends = scale_down_at(at)
+    drained = traffic_drained(at) if another else ends is None or at.now >= ends
+    return FinishRollBack() if drained else None
+
+
+_CLIMB: tuple[Rule, ...] = (
+    finish_recorded_rollback,
+    obey_abort,
+    revert_to_stable,
+    start_over_with_newer_revision,
+    stop_traffic_without_pods,
+    roll_back_on_failed_checks,
+    roll_back_past_deadline,
+    shed_weight_to_capacity,
+    answer,
+    stop_or_resume_raises,
+    raise_weight,
+    promote_after_last_step,
+)
+
+RULES: Mapping[Phase | None, tuple[Rule, ...]] = {
+    None: (bring_up_first_revision,),
+    Phase.INITIALIZING: (answer, follow_first_revision, serve_when_stable_is_available),
+    Phase.STABLE: (answer, start_new_revision),
+    Phase.PROGRESSING: _CLIMB,
+    Phase.PAUSED: _CLIMB,
+    Phase.PROMOTING: (
+        finish_recorded_rollback,
+        obey_abort,
+        undo_promotion_when_stable_is_wanted,
+        stop_traffic_without_pods,
+        roll_back_on_failed_checks,
+        finish_promotion,
+        roll_back_when_stable_does_not_come_up,
+        shed_weight_to_capacity,
+        answer,
+    ),
+    Phase.ROLLING_BACK: (obey_abort, return_spared_traffic, answer, finish_roll_back),
+    Phase.ROLLED_BACK: (revert_to_stable, answer, start_new_revision),
+}
+
+
+def choose(at: Situation) -> Action | Answer | None:
+    """Return what the first rule with an opinion says; None where all is as it should be."""
+    for rule in RULES[at.status.phase]:
+        chosen = rule(at)
+        if chosen is not None:
+            return chosen
+    return None

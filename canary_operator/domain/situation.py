@@ -1,0 +1,185 @@
+"""Everything a decision may look at, as frozen data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.requests import Request
+from canary_operator.domain.spec import RolloutSpec, Step
+from canary_operator.domain.status import Attempt, Judgement, RolloutStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator's command line says about every rollout."""
+
+    scrape_interval: timedelta = timedelta(seconds=15)
+    """How often Prometheus reads the proxies."""
+    cluster_domain: str = "cluster.local"
+    allowed_hosts: tuple[str, ...] = ()
+    """Patterns of hosts, beside its own Service, that a rollout may claim: `[namespace/]pattern`."""
+    custom_queries: tuple[str, ...] | None = None
+    """Namespaces whose rollouts may use `query`; None allows all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the wish cannot be followed as it stands, in words for the user."""
+
+    reason: Reason
+    message: str
+    heals: bool = False
+    """Whether it may go away without an edit of the CanaryRollout, so that we try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The spec in force: the newest one, or, where that has a problem, the last accepted one."""
+
+    revision: str
+    spec: RolloutSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TrackState:
+    """One Deployment and its pods, as last seen."""
+
+    exists: bool = False
+    revision: str | None = None
+    """Revision of the template that was last applied."""
+    replicas: int = 0
+    """Pods asked for."""
+    current: bool = False
+    """Whether the counts below speak of what was last applied."""
+    pods: int = 0
+    updated: int = 0
+    """Pods of the template that was last applied."""
+    ready: int = 0
+    available: int = 0
+    trouble: str | None = None
+    """What keeps a pod from being available, where the pods say so."""
+
+    def available_of(self, revision: str | None) -> int | None:
+        """Return how many pods of `revision` are available at least; None while unknown.
+
+        While old pods are still there, each of them may be among the available ones.
+        """
+        if not self.exists or self.revision != revision:
+            return 0
+        if not self.current:
+            return None
+        return max(0, min(self.updated, self.available - (self.pods - self.updated)))
+
+    def runs_only(self, revision: str | None) -> bool:
+        """Whether every pod that is left is of `revision`."""
+        return self.revision == revision and self.current and self.pods == self.updated
+
+    def serves(self, revision: str | None, replicas: int) -> bool:
+        """Whether `replicas` pods of `revision` are available and no other pod is left."""
+        return self.runs_only(revision) and self.updated >= replicas and self.available >= replicas
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """What the traffic router says now."""
+
+    exists: bool = False
+    weight: int | None = None
+    """Share of the canary in percent; None when it cannot be read from the router's object."""
+    rejected: str | None = None
+    """Revision that a rollback took the traffic from: the mark that outlives a crash."""
+    rejected_because: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check found, and which situation it was made for."""
+
+    judgements: tuple[Judgement, ...]
+    revision: str
+    weight_applied_at: datetime
+    """Identifies the stay at a weight that was measured; a result of another stay is dropped."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One rollout at one moment."""
+
+    now: datetime
+    name: str
+    generation: int
+    status: RolloutStatus
+    wanted: Wanted | None
+    """None when no spec was ever accepted."""
+    problem: Problem | None = None
+    """Why the newest spec is not followed, or why the surroundings do not let us."""
+    request: Request | None = None
+    stable: TrackState = field(default_factory=TrackState)
+    canary: TrackState = field(default_factory=TrackState)
+    route: RouteState = field(default_factory=RouteState)
+    check: CheckResult | None = None
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def spec(self) -> RolloutSpec:
+        """The spec in force.
+
+        Raises:
+            ValueError: no spec was ever accepted; no rule may ask then.
+        """
+        if self.wanted is None:
+            raise ValueError("no spec was ever accepted, so there is nothing to decide")
+        return self.wanted.spec
+
+    @property
+    def attempt(self) -> Attempt:
+        """Bookkeeping of the rollout under way; an empty one where there is none."""
+        return self.status.attempt or Attempt(started_at=self.now)
+
+    @property
+    def weight(self) -> int:
+        """Share of requests that the router was told, in percent."""
+        return self.status.weight or 0
+
+    @property
+    def canary_available(self) -> int | None:
+        """Available pods of the canary revision at least; None while unknown."""
+        return self.canary.available_of(self.status.canary_revision)
+
+
+def template_labels(situation: Situation) -> Mapping[str, str]:
+    """Return the labels of the wanted pod template."""
+    return situation.spec.template.labels
+
+
+def step_index(at: Situation) -> int:
+    """Return the index of the present step in the spec in force.
+
+    The recorded index holds while its weight is what was reached. After an edit of the steps it
+    is the last step at or below the weight that was reached, so that the next higher one follows.
+    """
+    steps, recorded = at.spec.strategy.resolved_steps, at.status.step or 0
+    reached = at.attempt.step_weight
+    if reached == 0:
+        return 0
+    if recorded < len(steps) and steps[recorded].weight == reached:
+        return recorded
+    below = [index for index, step in enumerate(steps) if step.weight <= reached]
+    return below[-1] if below else 0
+
+
+def present_step(at: Situation) -> Step:
+    """Return the step that the rollout is at, or, before the first raise, the one it heads for."""
+    return at.spec.strategy.resolved_steps[step_index(at)]
+
+
+def next_step(at: Situation) -> tuple[int, Step] | None:
+    """Return index and step of the next raise; None when every step was reached."""
+    steps, reached = at.spec.strategy.resolved_steps, at.attempt.step_weight
+    index = step_index(at)
+    if steps[index].weight > reached:  # nothing was reached yet, or the steps were edited
+        return index, steps[index]
+    following = index + 1
+    return (following, steps[following]) if following < len(steps) else None

@@ -1,0 +1,109 @@
+"""Where a rollout stands on its steps: held, passed, paused, overdue."""
+
+from datetime import datetime, timedelta
+
+from canary_operator.domain.capacity import canary_pods
+from canary_operator.domain.phase import IN_STEPS, Phase
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.situation import Situation, next_step, present_step, step_index
+from canary_operator.domain.status import Verdict
+
+CAPACITY_PATIENCE = timedelta(seconds=30)
+"""How long fewer pods than the weight needs are borne before the weight is lowered."""
+
+PROXY_DELAY = timedelta(seconds=2)
+"""How long proxies may take to follow a new weight; pods that lost their traffic live that long."""
+
+
+def hold_ends_at(at: Situation) -> datetime | None:
+    """Return when the present step was held long enough; None before its weight is in force."""
+    started = at.attempt.hold_started_at
+    return None if started is None else started + present_step(at).hold
+
+
+def hold_is_over(at: Situation) -> bool:
+    """Whether the present weight was held for as long as its step asks."""
+    ends = hold_ends_at(at)
+    return ends is not None and at.now >= ends
+
+
+def last_check_passed(at: Situation) -> bool:
+    """Whether the latest check at the present weight passed; no check is no pass."""
+    last = at.attempt.last_check
+    return last is not None and last.verdict is Verdict.PASS
+
+
+def full_weight(at: Situation) -> bool:
+    """Whether the canary has the weight of the step it reached, so none was taken away."""
+    return 0 < at.weight == at.attempt.step_weight
+
+
+def step_is_done(at: Situation) -> bool:
+    """Whether the present step was held and passed, so that only people and pods can stop it."""
+    return full_weight(at) and hold_is_over(at) and last_check_passed(at)
+
+
+def pause_reason(at: Situation) -> Reason | None:
+    """Return what stops raises, strongest first; None where nothing does."""
+    if at.status.phase not in IN_STEPS:
+        return None
+    if at.attempt.paused_by_request:
+        return Reason.PAUSED_BY_REQUEST
+    if at.spec.paused:
+        return Reason.PAUSED_BY_SPEC
+    return Reason.APPROVAL_REQUIRED if awaits_approval(at) else None
+
+
+def awaits_approval(at: Situation) -> bool:
+    """Whether the present step is done but for the word of a person."""
+    approved = at.attempt.approved_step == step_index(at)
+    return present_step(at).approval and step_is_done(at) and not approved
+
+
+def next_raise(at: Situation) -> tuple[int, int] | None:
+    """Return step index and weight of the raise that only needs pods now; None if there is none."""
+    if at.weight < at.attempt.step_weight:  # pods were missing: back to what was reached
+        return step_index(at), at.attempt.step_weight
+    first = at.attempt.step_weight == 0
+    following = next_step(at)
+    if following is None or not (first or step_is_done(at)):
+        return None
+    return following[0], following[1].weight
+
+
+def pods_ahead(at: Situation) -> int:
+    """Return the canary pods that the present weight, or the next raise if due, needs."""
+    coming = next_raise(at)
+    weights = [at.weight, at.attempt.step_weight, coming[1] if coming else 0]
+    return canary_pods(at.spec.replicas, max(weights))
+
+
+def deadline_at(at: Situation) -> datetime | None:
+    """Return when the rollout fails for want of progress; None while the clock is stopped.
+
+    A hold stops the clock, so it is added; a pause stops it until it ends.
+    """
+    status = at.status
+    if status.progressed_at is None or status.phase not in {Phase.PROGRESSING, Phase.PROMOTING}:
+        return None
+    held = full_weight(at) and status.phase is Phase.PROGRESSING
+    hold = present_step(at).hold if held else timedelta()
+    return status.progressed_at + hold + at.spec.strategy.progress_deadline
+
+
+def is_overdue(at: Situation) -> bool:
+    """Whether the progress deadline passed."""
+    deadline = deadline_at(at)
+    return deadline is not None and at.now >= deadline
+
+
+def scale_down_at(at: Situation) -> datetime | None:
+    """Return when canary pods without traffic may stop; None where they may at once."""
+    off = at.status.traffic_off_at
+    return None if off is None else off + at.spec.strategy.scale_down_delay
+
+
+def traffic_drained(at: Situation) -> bool:
+    """Whether proxies had the time to follow the loss of the canary's traffic."""
+    off = at.status.traffic_off_at
+    return off is None or at.now >= off + PROXY_DELAY

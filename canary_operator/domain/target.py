@@ -1,0 +1,96 @@
+"""What the cluster should look like, given what was decided."""
+
+from dataclasses import dataclass
+
+from canary_operator.domain.facts import pods_to_keep
+from canary_operator.domain.phase import IN_STEPS, Phase
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.situation import Situation
+from canary_operator.domain.steps import pods_ahead, scale_down_at, traffic_drained
+
+
+@dataclass(frozen=True, slots=True)
+class TrackTarget:
+    """What one Deployment should run."""
+
+    revision: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTarget:
+    """What the router should do."""
+
+    weight: int
+    """Share of requests for the canary, in whole percent."""
+    rejected: str | None = None
+    """Mark of a rollback, written together with the weight."""
+    rejected_because: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The desired world of one rollout; None means: leave as it is."""
+
+    stable: TrackTarget | None
+    canary: TrackTarget | None
+    route: RouteTarget | None
+
+
+NOTHING = Target(stable=None, canary=None, route=None)
+
+
+def target_of(at: Situation) -> Target:
+    """Return the world that the status, as it was just decided, asks for."""
+    return Target(stable=_stable(at), canary=_canary(at), route=_route(at))
+
+
+def _stable(at: Situation) -> TrackTarget | None:
+    promoting = at.status.phase is Phase.PROMOTING
+    revision = at.status.canary_revision if promoting else at.status.stable_revision
+    return TrackTarget(revision, at.spec.replicas) if revision else None
+
+
+def _canary(at: Situation) -> TrackTarget | None:
+    status = at.status
+    if status.phase in IN_STEPS and status.canary_revision:
+        return _canary_on_trial(at, status.canary_revision)
+    if status.phase is Phase.PROMOTING and status.canary_revision:
+        replicas = max(at.canary.replicas, pods_to_keep(at))
+        return TrackTarget(status.canary_revision, replicas)
+    ends = scale_down_at(at)
+    drained = ends is None or at.now >= ends
+    if status.phase is Phase.ROLLING_BACK or not drained:
+        return None
+    revision = at.canary.revision or status.stable_revision
+    return TrackTarget(revision, 0) if revision else None
+
+
+def _canary_on_trial(at: Situation, revision: str) -> TrackTarget | None:
+    if at.canary.revision != revision and at.canary.pods > 0 and not traffic_drained(at):
+        return None  # the old canary's pods may still get requests from proxies that lag
+    # Never down within a rollout: a check that fails later does not make the pods superfluous.
+    kept = at.canary.replicas if at.canary.revision == revision else 0
+    return TrackTarget(revision, max(pods_ahead(at), min(kept, _most_pods(at))))
+
+
+def _most_pods(at: Situation) -> int:
+    """The pods of the highest step; above that they are left from a larger `replicas`."""
+    return max(1, at.spec.replicas)
+
+
+def _route(at: Situation) -> RouteTarget | None:
+    """The mark of a rollback stays until the router is told something else anyway.
+
+    It must be gone before its revision is tried again, or it would end that rollout at once.
+    """
+    status, weight = at.status, at.weight
+    if status.phase in {None, Phase.INITIALIZING}:
+        return None
+    if status.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK} and status.rejected_revision:
+        reason = Reason(status.history[0].reason) if status.history else Reason.ROLLED_BACK
+        return RouteTarget(weight, status.rejected_revision, reason)
+    stale = at.route.rejected == status.canary_revision or at.route.weight != weight
+    if stale or at.route.rejected is None:
+        return RouteTarget(weight)
+    return RouteTarget(weight, at.route.rejected, at.route.rejected_because)
