@@ -78,13 +78,16 @@ def pods_ahead(at: Situation) -> int:
     return canary_pods(at.spec.replicas, max(weights))
 
 
+_ON_THE_CLOCK = frozenset({Phase.INITIALIZING, Phase.PROGRESSING, Phase.PROMOTING})
+
+
 def deadline_at(at: Situation) -> datetime | None:
     """Return when the rollout fails for want of progress; None while the clock is stopped.
 
     A hold stops the clock, so it is added; a pause stops it until it ends.
     """
     status = at.status
-    if status.progressed_at is None or status.phase not in {Phase.PROGRESSING, Phase.PROMOTING}:
+    if status.progressed_at is None or status.phase not in _ON_THE_CLOCK:
         return None
     held = full_weight(at) and status.phase is Phase.PROGRESSING
     hold = present_step(at).hold if held else timedelta()

@@ -1,0 +1,86 @@
+"""One tick's decision: facts, then the first rule with an opinion, then what follows from it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from canary_operator.domain.actions import Action, Answer, Hold
+from canary_operator.domain.facts import take_in
+from canary_operator.domain.notices import Notice, notices, refusal
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.record import record, record_answer
+from canary_operator.domain.report import report
+from canary_operator.domain.rules import choose
+from canary_operator.domain.situation import Situation
+from canary_operator.domain.status import RolloutStatus
+from canary_operator.domain.target import NOTHING, Target, target_of
+from canary_operator.domain.wake import wake_at
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Everything that one tick has to do, as data."""
+
+    action: Action
+    status: RolloutStatus
+    """To be recorded, where it differs from what is recorded."""
+    target: Target
+    """What the cluster should look like; only differences are written."""
+    traffic_first: bool
+    """Whether the router is told before anything is recorded: it takes traffic away."""
+    notices: tuple[Notice, ...]
+    remove_request: bool
+    """Whether the request annotation has been answered in `status` and can go."""
+    wake_at: datetime | None
+
+
+def decide(at: Situation) -> Decision:
+    """Return what to do now. Pure: the same situation gives the same decision."""
+    seen = take_in(at) if at.wanted else at
+    chosen = choose(seen) if at.wanted else None
+    given = chosen if isinstance(chosen, Answer) else None
+    action = (given.action if given else chosen) or Hold()
+    if given:
+        seen = replace(seen, status=record_answer(given, seen))
+    assert not isinstance(action, Answer)  # noqa: S101 - for the type checker
+    after = replace(seen, status=record(action, seen))
+    status = _without_idle_counts(at.status, report(after))
+    target = target_of(after) if at.wanted else NOTHING
+    told = (*notices(at, action, after), *(refusal(given) if given else ()))
+    return Decision(
+        action=action,
+        status=status,
+        target=target,
+        traffic_first=takes_traffic_away(at, target),
+        notices=told,
+        remove_request=_is_answered(at, status),
+        wake_at=wake_at(after),
+    )
+
+
+def takes_traffic_away(at: Situation, target: Target) -> bool:
+    """Whether the router must be told before the status is written.
+
+    Raising is recorded before it is done, lowering is done before it is recorded, so that a crash
+    in between leaves less traffic on the canary, never more. The mark of a rollback goes with the
+    lowering, and is taken away while the weight is still 0.
+    """
+    if target.route is None or not at.route.exists:
+        return False
+    told = at.route.weight
+    lower = told is None or target.route.weight < told
+    return lower or (target.route.rejected != at.route.rejected and target.route.weight == told)
+
+
+def _is_answered(at: Situation, status: RolloutStatus) -> bool:
+    last = status.last_request
+    return at.request is not None and last is not None and last.value == at.request.value
+
+
+_RESTING = frozenset({Phase.STABLE, Phase.ROLLED_BACK})
+
+
+def _without_idle_counts(before: RolloutStatus, after: RolloutStatus) -> RolloutStatus:
+    """Pod counts alone are no reason to write while pods come and go; they ride along."""
+    old = {"replicas": before.replicas, "ready_replicas": before.ready_replicas}
+    calm = after.model_copy(update=old)
+    return calm if calm == before and after.phase not in _RESTING else after

@@ -1,0 +1,124 @@
+"""Events: what is worth telling a person, once, when it happens."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from canary_operator.domain.actions import (
+    Action,
+    Answer,
+    FinishPromotion,
+    Initialize,
+    Lower,
+    Pause,
+    Promote,
+    Raise,
+    Resume,
+    Revert,
+    RollBack,
+    ServeStable,
+    Start,
+)
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.situation import Situation
+from canary_operator.domain.status import RolloutStatus, Verdict, worst
+from canary_operator.domain.words import pause_words, step_words
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One Event."""
+
+    type: Literal["Normal", "Warning"]
+    reason: Reason
+    message: str
+
+
+def notices(before: Situation, action: Action | None, after: Situation) -> Iterator[Notice]:
+    """Tell what changed from the recorded situation to the decided one."""
+    yield from _problem(before, after)
+    if after.wanted is not None:
+        yield from _check(before, after)
+        yield from _action(action, before, after)
+
+
+def refusal(given: Answer) -> Iterator[Notice]:
+    """Tell why a person's request was refused."""
+    if given.outcome == "Refused":
+        yield Notice("Warning", Reason.REQUEST_REFUSED, given.message)
+
+
+def _problem(before: Situation, after: Situation) -> Iterator[Notice]:
+    problem = after.problem
+    known = {(c.reason, c.message) for c in before.status.conditions if c.type == "Ready"}
+    if problem is not None and (problem.reason, problem.message) not in known:
+        yield Notice("Warning", problem.reason, problem.message)
+
+
+def _check(before: Situation, after: Situation) -> Iterator[Notice]:
+    if before.check is None or after.status.metrics is not before.check.judgements:
+        return
+    verdict = worst(m.verdict for m in after.status.metrics)
+    last = before.attempt.last_check
+    text = " ".join(m.message for m in after.status.metrics if m.verdict is verdict)
+    if verdict is Verdict.FAIL:
+        count, limit = after.status.failed_checks, after.spec.analysis.failure_limit
+        yield Notice(
+            "Warning",
+            Reason.CHECK_FAILED,
+            f"{text} Failed checks: {count} ({limit} are tolerated).",
+        )
+    elif verdict is Verdict.INCONCLUSIVE and (last is None or last.verdict is not verdict):
+        yield Notice("Warning", Reason.CHECK_INCONCLUSIVE, text)
+
+
+def _action(action: Action | None, before: Situation, after: Situation) -> Iterator[Notice]:
+    status = after.status
+    match action:
+        case Initialize(revision):
+            words = f"Revision {revision} comes up as the first stable one."
+            yield Notice("Normal", Reason.INITIALIZING, words)
+        case ServeStable():
+            words = f"Revision {status.stable_revision} is available and serves everything."
+            yield Notice("Normal", Reason.STABLE, words)
+        case Start(revision):
+            words = f"Revision {revision} is on trial against {status.stable_revision}."
+            yield Notice("Normal", Reason.ROLLOUT_STARTED, words)
+        case Raise() | Lower():
+            yield _weight_changed(action, before, after)
+        case Pause(reason):
+            words = f"{step_words(after)}: {after.weight} %, {pause_words(after, reason)}"
+            yield Notice("Normal", reason, words)
+        case Resume():
+            yield Notice("Normal", Reason.RESUMED, f"Going on at {after.weight} %.")
+        case Promote():
+            words = f"Rolling stable to revision {status.canary_revision}."
+            yield Notice("Normal", Reason.PROMOTING, words)
+        case FinishPromotion():
+            yield Notice("Normal", Reason.PROMOTED, _promoted(before, status))
+        case RollBack(_, reason, message):
+            yield Notice("Warning", Reason.ROLLED_BACK, _rolled_back(before, reason, message))
+        case Revert() if before.status.phase is not Phase.ROLLED_BACK:
+            words = "The stable template was applied again; all traffic is on stable."
+            yield Notice("Normal", Reason.REVERTED, words)
+        case _:
+            pass
+
+
+def _weight_changed(action: Raise | Lower, before: Situation, after: Situation) -> Notice:
+    change = f"{before.weight} % → {after.weight} %"
+    if isinstance(action, Raise):
+        return Notice("Normal", Reason.WEIGHT_CHANGED, f"{step_words(after)}: {change}.")
+    trouble = f" ({before.canary.trouble})" if before.canary.trouble else ""
+    words = f"Too few canary pods are available{trouble}: {change}."
+    return Notice("Warning", Reason.CANARY_UNAVAILABLE, words)
+
+
+def _promoted(before: Situation, status: RolloutStatus) -> str:
+    return f"Revision {status.stable_revision} is stable now; before it was {before.status.stable_revision}."
+
+
+def _rolled_back(before: Situation, reason: Reason, message: str) -> str:
+    revision, weight = before.status.canary_revision, before.weight
+    return f"Revision {revision} was rolled back at {weight} %, {reason}: {message}"

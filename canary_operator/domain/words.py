@@ -1,0 +1,153 @@
+"""Sentences for people: what happens, why, and what comes next."""
+
+from datetime import UTC, datetime
+
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.situation import Situation, step_index
+from canary_operator.domain.status import Judgement, Verdict
+from canary_operator.domain.steps import (
+    full_weight,
+    hold_ends_at,
+    hold_is_over,
+    last_check_passed,
+    next_raise,
+    pause_reason,
+    pods_ahead,
+)
+
+REQUEST_ANNOTATION = "canary-operator.dev/request"
+
+
+def how_to(at: Situation, verb: str) -> str:
+    """Return the command that makes a request."""
+    return f"kubectl annotate cro/{at.name} {REQUEST_ANNOTATION}={verb}"
+
+
+def message_of(at: Situation) -> str:
+    """Return `status.message`: one sentence or two that stay true until the next event."""
+    if at.problem:
+        return at.problem.message
+    match at.status.phase:
+        case Phase.INITIALIZING:
+            return _initializing(at)
+        case Phase.STABLE:
+            return _stable(at)
+        case Phase.PROGRESSING:
+            return _progressing(at)
+        case Phase.PAUSED:
+            return _paused(at)
+        case Phase.PROMOTING:
+            return (
+                f"Rolling stable to revision {at.status.canary_revision}; "
+                f"the canary keeps {at.weight} % until stable is updated and available."
+            )
+        case Phase.ROLLING_BACK:
+            return _rolling_back(at)
+        case Phase.ROLLED_BACK:
+            return (
+                f"Revision {at.status.rejected_revision} was rolled back: {_why(at)} "
+                f"Stable {at.status.stable_revision} serves everything. Apply another version, "
+                f"or try again with: {how_to(at, 'retry')}"
+            )
+        case None:
+            return ""
+
+
+def step_words(at: Situation) -> str:
+    """Return where the rollout stands, for example `Step 2 of 3`."""
+    return f"Step {step_index(at) + 1} of {len(at.spec.strategy.resolved_steps)}"
+
+
+def _why(at: Situation) -> str:
+    last = at.status.history[0] if at.status.history else None
+    return (last.message or f"{last.reason}.") if last else "for an unknown reason."
+
+
+def _trouble(text: str | None) -> str:
+    return f" ({text})" if text else ""
+
+
+def _initializing(at: Situation) -> str:
+    pods, revision = at.spec.replicas, at.status.stable_revision
+    trouble = _trouble(at.stable.trouble)
+    return f"First revision {revision}: waiting for {pods} available pods{trouble}."
+
+
+def _stable(at: Situation) -> str:
+    revision = at.status.stable_revision
+    if stable_is_available(at):
+        return f"Revision {revision} serves everything."
+    trouble = _trouble(at.stable.trouble)
+    return f"Revision {revision} has fewer than {at.spec.replicas} available pods{trouble}."
+
+
+def stable_is_available(at: Situation) -> bool:
+    """Whether stable has the pods that the spec asks for."""
+    return at.stable.serves(at.status.stable_revision, at.spec.replicas)
+
+
+def _progressing(at: Situation) -> str:
+    return f"{step_words(at)}: {_progress(at)}{metrics_words(at.status.metrics)}"
+
+
+def _progress(at: Situation) -> str:
+    needed, trouble = pods_ahead(at), _trouble(at.canary.trouble)
+    coming = next_raise(at)
+    if not full_weight(at) and coming:
+        return (
+            f"{at.weight} %, waiting for {needed} available canary pods "
+            f"before {coming[1]} %{trouble}"
+        )
+    ends = hold_ends_at(at)
+    if ends and not hold_is_over(at):
+        return f"{at.weight} %, held until {_clock(ends)}"
+    if not last_check_passed(at):
+        return f"{at.weight} %, waiting for a check that passes"
+    if coming:
+        return f"{at.weight} %, waiting for {needed} canary pods before {coming[1]} %{trouble}"
+    return f"{at.weight} %, passed"
+
+
+def _clock(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%H:%M:%SZ")
+
+
+def metrics_words(metrics: tuple[Judgement, ...]) -> str:
+    """Return the latest measurements as the end of a sentence."""
+    if not metrics:
+        return ""
+    return "; " + "; ".join(_metric(judgement) for judgement in metrics)
+
+
+def _metric(judgement: Judgement) -> str:
+    if judgement.verdict is Verdict.PASS and judgement.value:
+        return f"{judgement.name} {judgement.value} {judgement.threshold}"
+    return judgement.message or f"{judgement.name} {judgement.verdict.lower()}"
+
+
+def pause_words(at: Situation, reason: Reason) -> str:
+    """Return why raises are stopped and how they go on."""
+    match reason:
+        case Reason.APPROVAL_REQUIRED:
+            return f"approval required. Approve with: {how_to(at, 'resume')}"
+        case Reason.PAUSED_BY_SPEC:
+            return "spec.paused is true. Set it to false to go on."
+        case _:
+            return f"paused by request. Go on with: {how_to(at, 'resume')}"
+
+
+def _paused(at: Situation) -> str:
+    reason = pause_reason(at) or Reason.PAUSED_BY_REQUEST
+    return f"{step_words(at)}: {at.weight} %, {pause_words(at, reason)}"
+
+
+def _rolling_back(at: Situation) -> str:
+    if at.weight > 0:
+        return (
+            f"Stable has no ready pod, so the canary keeps {at.weight} % until it has; "
+            f"then revision {at.status.rejected_revision} is rolled back: {_why(at)}"
+        )
+    if not at.stable.runs_only(at.status.stable_revision):
+        return f"Setting stable back to revision {at.status.stable_revision}: {_why(at)}"
+    return f"All traffic is on stable; the canary's pods drain. {_why(at)}"
