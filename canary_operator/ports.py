@@ -1,0 +1,193 @@
+"""What the engine needs from the outside, in the engine's own words.
+
+Reads come from caches that watches keep fresh, so they are plain functions and cost no request.
+Writes are coroutines; each sends nothing when the world already looks as asked, may be repeated
+after a crash, and raises only errors of `domain.errors`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from canary_operator.domain.notices import Notice
+from canary_operator.domain.situation import RouteState, TrackState
+from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.status import Judgement
+from canary_operator.domain.target import RouteTarget, TrackTarget
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Which CanaryRollout."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A CanaryRollout as last seen."""
+
+    key: Key
+    uid: str
+    resource_version: str
+    """What a status write is conditional on."""
+    generation: int
+    spec: Mapping[str, Any]
+    """As the user wrote it."""
+    status: Mapping[str, Any] = field(default_factory=dict)
+    request: str | None = None
+    """Value of the request annotation."""
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The record of an accepted spec: what a revision is rebuilt from."""
+
+    revision: str
+    template: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    """The spec without `template`, `replicas` and `paused`, as the user wrote it."""
+    number: int
+    """Grows with each acceptance; the highest one is the spec in force."""
+
+
+class Rollouts(Protocol):
+    """The CanaryRollouts themselves."""
+
+    def get(self, key: Key) -> Rollout | None:
+        """Return the rollout as last seen; None when it is gone."""
+        ...
+
+    async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
+        """Merge `patch` into the status, if the rollout is still as `rollout` says.
+
+        Raises:
+            ConflictError: somebody changed the object since; the decision is void.
+            UnavailableError: the API server did not take it; worth a retry.
+        """
+        ...
+
+    async def remove_request(self, rollout: Rollout, value: str) -> None:
+        """Remove the request annotation, if it still has `value`; else do nothing."""
+        ...
+
+
+class Workloads(Protocol):
+    """Deployments, Services and the records of what they are built from."""
+
+    def track(self, rollout: Rollout, track: str) -> TrackState:
+        """Return the Deployment of track `stable` or `canary` and its pods, as last seen."""
+        ...
+
+    def records(self, rollout: Rollout) -> Sequence[Accepted]:
+        """Return what was accepted, newest first."""
+        ...
+
+    async def try_out(self, rollout: Rollout, template: Mapping[str, Any]) -> None:
+        """Ask the API server whether it would take a Deployment with `template`; change nothing.
+
+        Raises:
+            InvalidTemplateError: it would not; the message is the server's.
+        """
+        ...
+
+    async def remember(self, rollout: Rollout, accepted: Accepted) -> None:
+        """Record what was accepted: new, or other settings or a higher number of a known one.
+
+        Raises:
+            NameConflictError: a foreign object has the record's name.
+        """
+        ...
+
+    async def forget(self, rollout: Rollout, revisions: Sequence[str]) -> None:
+        """Remove records that nothing needs any more."""
+        ...
+
+    async def ensure_track(
+        self, rollout: Rollout, track: str, target: TrackTarget, template: Mapping[str, Any]
+    ) -> bool:
+        """Make the Deployment of `track` run `target`; return whether something was written.
+
+        Raises:
+            InvalidTemplateError, NameConflictError, DriftConflictError, ForbiddenError,
+            UnavailableError.
+        """
+        ...
+
+    async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:
+        """Make the three Services look as `spec.service` says."""
+        ...
+
+
+class TrafficRouter(Protocol):
+    """Whatever splits requests between stable and canary."""
+
+    def state(self, rollout: Rollout) -> RouteState:
+        """Return what the router was told, as last seen."""
+        ...
+
+    async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Check, before a spec is accepted, that nobody else routes its hosts.
+
+        Raises:
+            HostConflictError: another object claims a host on the same gateway.
+        """
+        ...
+
+    async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
+        """Give the canary the weight of `target`; return whether something was written.
+
+        Raises:
+            RouterUnavailableError: the router's API is not installed.
+            NameConflictError, DriftConflictError, ForbiddenError, UnavailableError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One check to be made: everything that a source of measurements must know."""
+
+    key: Key
+    spec: RolloutSpec
+    weight: int
+    """Present share of the canary, in percent."""
+    at: datetime
+    """The end of the window."""
+    window: timedelta
+
+
+class MetricsSource(Protocol):
+    """Judges how both versions behave."""
+
+    async def judge(self, measures: Sequence[Measure]) -> Mapping[Key, tuple[Judgement, ...]]:
+        """Return one judgement per configured metric, for each of the rollouts.
+
+        Never raises for a source that is down, slow or talks nonsense: that is Inconclusive.
+        """
+        ...
+
+
+class EventSink(Protocol):
+    """Tells people."""
+
+    def tell(self, rollout: Rollout, notice: Notice) -> None:
+        """Publish an Event, some time soon; equal ones are counted, not repeated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the engine talks to."""
+
+    rollouts: Rollouts
+    workloads: Workloads
+    router: TrafficRouter
+    metrics: MetricsSource
+    events: EventSink
