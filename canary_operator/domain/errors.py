@@ -1,0 +1,105 @@
+"""What can go wrong, and whether trying again helps.
+
+    CanaryOperatorError
+    ├── InvalidRolloutError          the wish is wrong: nothing was changed, the user has to act
+    │   ├── InvalidSpecError         a field of the spec
+    │   ├── InvalidTemplateError     the API server refused the pod template
+    │   ├── HostNotAllowedError      a host that the admin did not allow
+    │   ├── HostConflictError        a host that somebody else routes          (may heal)
+    │   └── NameConflictError        an object of our name that is not ours    (may heal)
+    ├── SurroundingsError            the world does not let us: tried again with back-off
+    │   ├── RouterUnavailableError   the router's API is not installed
+    │   ├── ForbiddenError           the operator lacks a right
+    │   ├── DriftConflictError       somebody keeps changing an object back
+    │   └── UnavailableError         the API server failed, timed out or is overloaded
+    └── ConflictError                decided on an old state: decide anew, at once
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from canary_operator.domain.reasons import Reason
+
+
+class CanaryOperatorError(Exception):
+    """Base of everything that we raise; never raised itself."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRolloutError(CanaryOperatorError):
+    """The wish cannot be followed as it stands."""
+
+    reason: ClassVar[Reason] = Reason.INVALID_SPEC
+    heals: ClassVar[bool] = False
+    """Whether it may go away without an edit of the CanaryRollout."""
+
+
+class InvalidSpecError(InvalidRolloutError):
+    """One or more fields of the spec are wrong; the message names each and what is allowed."""
+
+
+class InvalidTemplateError(InvalidRolloutError):
+    """The API server refused the pod template."""
+
+    reason = Reason.INVALID_TEMPLATE
+    heals = True  # an admission policy or a quota may change
+
+
+class HostNotAllowedError(InvalidRolloutError):
+    """A host that the operator's allow-list does not contain."""
+
+    reason = Reason.HOST_NOT_ALLOWED
+
+
+class HostConflictError(InvalidRolloutError):
+    """Another object claims the host on the same gateway."""
+
+    reason = Reason.HOST_CONFLICT
+    heals = True
+
+
+class NameConflictError(InvalidRolloutError):
+    """An object with a name that the rollout needs belongs to somebody else."""
+
+    reason = Reason.NAME_CONFLICT
+    heals = True
+
+
+class SurroundingsError(CanaryOperatorError):
+    """The world does not let us, for now."""
+
+    reason: ClassVar[Reason] = Reason.API_UNAVAILABLE
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """How long the other side asked us to wait; None where it did not say."""
+
+
+class RouterUnavailableError(SurroundingsError):
+    """The router's API is not installed or not served."""
+
+    reason = Reason.ROUTER_UNAVAILABLE
+
+
+class ForbiddenError(SurroundingsError):
+    """The operator lacks a right; the message names verb and resource."""
+
+    reason = Reason.FORBIDDEN
+
+
+class DriftConflictError(SurroundingsError):
+    """An object does not stay as we write it: somebody else writes it too."""
+
+    reason = Reason.DRIFT_CONFLICT
+
+
+class UnavailableError(SurroundingsError):
+    """The API server failed, timed out, or asked us to slow down."""
+
+
+class ConflictError(CanaryOperatorError):
+    """The object changed since it was read."""
