@@ -15,6 +15,13 @@ class Initialize:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopt:
+    """Take what stable runs as the stable revision: the status was lost, the pods were not."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServeStable:
     """The first revision is available: let the router send everything to it."""
 
@@ -97,6 +104,7 @@ class Hold:
 
 Action = (
     Initialize
+    | Adopt
     | ServeStable
     | Start
     | Raise

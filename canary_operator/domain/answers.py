@@ -1,4 +1,6 @@
-"""What becomes of a person's request, given the present state. A refusal says what to do instead."""
+"""What becomes of a person's request; a refusal says what to do instead."""
+
+from collections.abc import Callable, Mapping
 
 from canary_operator.domain.actions import Answer, Lower, Promote, RollBack, Start
 from canary_operator.domain.facts import pods_to_keep
@@ -26,20 +28,10 @@ def answer(at: Situation) -> Answer | None:
     stale = _refuse_other_revision(at, request)
     if stale is not None:
         return stale
-    match request.verb:
-        case Verb.PAUSE:
-            return _pause(at)
-        case Verb.RESUME:
-            return _resume(at)
-        case Verb.PROMOTE:
-            return _promote(at)
-        case Verb.ABORT:
-            return abort(at)
-        case Verb.RETRY:
-            return _retry(at)
-        case None:
-            known = ", ".join(Verb)
-            return _refused(f"Unknown request {request.value!r}; known are: {known}.")
+    if request.verb is None:
+        known = ", ".join(Verb)
+        return _refused(f"Unknown request {request.value!r}; known are: {known}.")
+    return _ANSWERS[request.verb](at)
 
 
 def wants_abort(at: Situation) -> bool:
@@ -136,3 +128,12 @@ def _retry(at: Situation) -> Answer:
         f"Revision {rejected} is tried again.",
         Start(rejected, Trigger.RETRY_REQUESTED),
     )
+
+
+_ANSWERS: Mapping[Verb, Callable[[Situation], Answer]] = {
+    Verb.PAUSE: _pause,
+    Verb.RESUME: _resume,
+    Verb.PROMOTE: _promote,
+    Verb.ABORT: abort,
+    Verb.RETRY: _retry,
+}

@@ -6,12 +6,12 @@ restarted operator, which reads the same status, decides the same.
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.capacity import canary_pods
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
-from canary_operator.domain.situation import Situation, step_index
+from canary_operator.domain.situation import CheckResult, Situation, step_index
 from canary_operator.domain.status import CheckRecord, Verdict, worst
 
 PROGRESS_GRAIN = 10
@@ -108,6 +108,7 @@ def note_check(at: Situation) -> Situation:
         and status.phase in ON_TRIAL
         and check.revision == status.canary_revision
         and check.weight_applied_at == status.weight_applied_at
+        and not _is_recorded(at, check)
     )
     if check is None or not same_stay:
         return at
@@ -123,6 +124,11 @@ def note_check(at: Situation) -> Situation:
             return with_status(at, progressed_at=at.now)
         case _:
             return at
+
+
+def _is_recorded(at: Situation, check: CheckResult) -> bool:
+    last = at.attempt.last_check
+    return last is not None and last.at >= check.at
 
 
 def _is_progress(at: Situation, before: CheckRecord | None) -> bool:
@@ -141,7 +147,7 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
 )
 
 
-def next_check_at(at: Situation) -> Any:
+def next_check_at(at: Situation) -> datetime | None:
     """Return when the next check is due; None while the canary gets no traffic to measure."""
     status = at.status
     applied = status.weight_applied_at

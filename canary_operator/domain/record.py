@@ -4,6 +4,7 @@ from typing import Any, assert_never
 
 from canary_operator.domain.actions import (
     Action,
+    Adopt,
     Answer,
     FinishPromotion,
     FinishRollBack,
@@ -62,6 +63,10 @@ def record(action: Action, at: Situation) -> RolloutStatus:  # noqa: C901 - one 
                     "weight": 0,
                     "progressed_at": at.now,
                 }
+            )
+        case Adopt(revision):
+            return at.status.model_copy(
+                update={"phase": Phase.STABLE, "stable_revision": revision, "weight": 0}
             )
         case ServeStable():
             return _move(at, Trigger.STABLE_AVAILABLE)

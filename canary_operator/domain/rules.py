@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from canary_operator.domain.actions import (
     Action,
+    Adopt,
     Answer,
     FinishPromotion,
     FinishRollBack,
@@ -56,6 +57,11 @@ def bring_up_first_revision(at: Situation) -> Action | None:
     """A rollout without a stable revision takes the wanted one as stable."""
     revision = wanted_revision(at)
     return Initialize(revision) if revision else None
+
+
+def adopt_running_stable(at: Situation) -> Action | None:
+    """A lost status must not turn an untried template into the stable one."""
+    return Adopt(at.stable.revision) if at.stable.exists and at.stable.revision else None
 
 
 def follow_first_revision(at: Situation) -> Action | None:
@@ -246,7 +252,7 @@ _CLIMB: tuple[Rule, ...] = (
 )
 
 RULES: Mapping[Phase | None, tuple[Rule, ...]] = {
-    None: (bring_up_first_revision,),
+    None: (adopt_running_stable, bring_up_first_revision),
     Phase.INITIALIZING: (answer, follow_first_revision, serve_when_stable_is_available),
     Phase.STABLE: (answer, start_new_revision),
     Phase.PROGRESSING: _CLIMB,

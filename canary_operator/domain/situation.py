@@ -1,6 +1,5 @@
 """Everything a decision may look at, as frozen data."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,7 +17,7 @@ class Settings:
     """How often Prometheus reads the proxies."""
     cluster_domain: str = "cluster.local"
     allowed_hosts: tuple[str, ...] = ()
-    """Patterns of hosts, beside its own Service, that a rollout may claim: `[namespace/]pattern`."""
+    """Patterns `[namespace/]pattern` of hosts, beside its own Service, that a rollout may claim."""
     custom_queries: tuple[str, ...] | None = None
     """Namespaces whose rollouts may use `query`; None allows all."""
 
@@ -147,11 +146,6 @@ class Situation:
     def canary_available(self) -> int | None:
         """Available pods of the canary revision at least; None while unknown."""
         return self.canary.available_of(self.status.canary_revision)
-
-
-def template_labels(situation: Situation) -> Mapping[str, str]:
-    """Return the labels of the wanted pod template."""
-    return situation.spec.template.labels
 
 
 def step_index(at: Situation) -> int:

@@ -122,7 +122,7 @@ class Attempt(Recorded):
     max_weight: int = 0
     """Highest weight that the router was told, in percent."""
     step_weight: int = 0
-    """Weight of the step that was reached, in percent; more than `weight` while pods are missing."""
+    """Weight of the step that was reached, in percent; above `weight` while pods are missing."""
     step_pods: int = 0
     """Canary pods that the weight needed when it was raised."""
     peak_available: int = 0

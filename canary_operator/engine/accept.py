@@ -1,0 +1,138 @@
+"""From what the user wrote to the spec in force.
+
+A new spec is read, checked and tried out on the API server before anything is touched, and then
+recorded. The record makes it the spec in force, also for an operator that starts later. A spec
+that is refused changes nothing: the last recorded one stays in force.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from canary_operator.domain.acceptance import check_target_ports, read_spec, settings_of
+from canary_operator.domain.errors import ForbiddenError, InvalidRolloutError
+from canary_operator.domain.revision import revision_of
+from canary_operator.domain.situation import Problem, Settings, Wanted
+from canary_operator.domain.spec import RolloutSpec
+from canary_operator.ports import Accepted, Key, Ports, Rollout
+
+logger = logging.getLogger(__name__)
+
+RETRY_REFUSED = timedelta(seconds=30)
+"""How soon a refusal that may heal by itself is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The spec in force, and why it is not the newest one, if so."""
+
+    wanted: Wanted | None
+    problem: Problem | None = None
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What one generation of a spec was found to be, so that it is read and tried only once."""
+
+    uid: str
+    generation: int
+    spec: RolloutSpec | None
+    error: InvalidRolloutError | ForbiddenError | None = None
+    retry_at: datetime | None = None
+
+
+class Acceptor:
+    """Decides for each generation of each spec whether it is followed."""
+
+    def __init__(self, ports: Ports, settings: Settings) -> None:
+        self._ports = ports
+        self._settings = settings
+        self._memory: dict[Key, _Remembered] = {}
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered of a rollout that is gone."""
+        self._memory.pop(key, None)
+
+    async def accept(self, rollout: Rollout, now: datetime) -> Acceptance:
+        """Return the spec in force for `rollout`.
+
+        Raises:
+            SurroundingsError: the API server could not be asked; nothing is decided.
+        """
+        known = self._recall(rollout, now)
+        if known is None:
+            known = await self._examine(rollout, now)
+            self._memory[rollout.key] = known
+        if known.spec is not None:
+            revision = revision_of(known.spec.template.raw)
+            return Acceptance(Wanted(revision, known.spec))
+        return self._fall_back(rollout, known)
+
+    def _recall(self, rollout: Rollout, now: datetime) -> _Remembered | None:
+        known = self._memory.get(rollout.key)
+        if known is None or (known.uid, known.generation) != (rollout.uid, rollout.generation):
+            return None
+        expired = known.retry_at is not None and now >= known.retry_at
+        return None if expired else known
+
+    async def _examine(self, rollout: Rollout, now: datetime) -> _Remembered:
+        try:
+            spec = await self._follow(rollout)
+        except InvalidRolloutError as error:
+            retry_at = now + RETRY_REFUSED if error.heals else None
+            return _Remembered(rollout.uid, rollout.generation, None, error, retry_at)
+        except ForbiddenError as error:
+            retry_at = now + RETRY_REFUSED
+            return _Remembered(rollout.uid, rollout.generation, None, error, retry_at)
+        return _Remembered(rollout.uid, rollout.generation, spec)
+
+    async def _follow(self, rollout: Rollout) -> RolloutSpec:
+        """Check everything that can be wrong with the newest spec, then record it."""
+        key, raw = rollout.key, rollout.spec
+        spec = read_spec(raw, name=key.name, namespace=key.namespace, settings=self._settings)
+        revision, settings = revision_of(spec.template.raw), settings_of(raw)
+        records = self._ports.workloads.records(rollout)
+        newest = records[0] if records else None
+        if newest and newest.revision == revision and newest.settings == settings:
+            return spec
+        stable = _record_of(records, rollout.status.get("stableRevision"))
+        if stable is not None and stable.revision != revision:
+            check_target_ports(spec, stable.settings)
+        if newest is None or newest.settings.get("traffic") != settings.get("traffic"):
+            await self._ports.router.claim(rollout, spec)
+        if _record_of(records, revision) is None:
+            await self._ports.workloads.try_out(rollout, spec.template.raw)
+        number = newest.number + 1 if newest else 1
+        accepted = Accepted(revision, spec.template.raw, settings, number)
+        await self._ports.workloads.remember(rollout, accepted)
+        logger.info("Spec accepted: revision=%s", revision, extra={"rollout": str(key)})
+        return spec
+
+    def _fall_back(self, rollout: Rollout, known: _Remembered) -> Acceptance:
+        problem = None
+        if known.error is not None:
+            error = known.error
+            problem = Problem(error.reason, error.message, heals=known.retry_at is not None)
+        return Acceptance(self._last_accepted(rollout), problem, known.retry_at)
+
+    def _last_accepted(self, rollout: Rollout) -> Wanted | None:
+        records = self._ports.workloads.records(rollout)
+        if not records:
+            return None
+        newest = records[0]
+        stable = self._ports.workloads.track(rollout, "stable")
+        raw = {**newest.settings, "template": newest.template}
+        if stable.exists:
+            raw["replicas"] = stable.replicas
+        key = rollout.key
+        try:
+            spec = read_spec(raw, name=key.name, namespace=key.namespace, settings=self._settings)
+        except InvalidRolloutError:
+            return None  # recorded by an operator with other rules; its pods are left alone
+        return Wanted(newest.revision, spec)
+
+
+def _record_of(records: Sequence[Accepted], revision: object) -> Accepted | None:
+    return next((record for record in records if record.revision == revision), None)

@@ -1,0 +1,109 @@
+"""A decision is carried out: what order, and what happens when a write fails.
+
+Raising is recorded before it is done, lowering is done before it is recorded. Nothing that fails
+on the way keeps traffic on a canary: the router is told first, whatever comes after.
+"""
+
+from dataclasses import dataclass
+
+from canary_operator.domain.decide import Decision
+from canary_operator.domain.errors import InvalidRolloutError, SurroundingsError
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.situation import Situation
+from canary_operator.domain.status import RolloutStatus, merge_patch
+from canary_operator.domain.target import RouteTarget, Target, TrackTarget
+from canary_operator.ports import Ports, Rollout
+
+WriteError = InvalidRolloutError | SurroundingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a decision."""
+
+    recorded: bool
+    """Whether the status was written, so that the next tick may decide something new."""
+    error: WriteError | None = None
+    """The first write that failed; the rest was left for the next tick."""
+
+
+async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: Ports) -> Applied:
+    """Make the world what `decision` asks for; safe to repeat after a crash.
+
+    Raises:
+        ConflictError: the rollout changed since it was read; decide anew.
+        SurroundingsError: the decision could not be recorded; nothing that raises was done.
+    """
+    error: WriteError | None = None
+    status, target = decision.status, decision.target
+    if decision.traffic_first:
+        error = await _tell_router(rollout, at, ports, target.route)
+        if error is not None:
+            status = status.model_copy(update={"weight": at.route.weight or at.weight})
+    recorded = await _record(status, rollout, ports)
+    for notice in decision.notices:
+        ports.events.tell(rollout, notice)
+    if decision.remove_request and rollout.request is not None:
+        await ports.rollouts.remove_request(rollout, rollout.request)
+    if error is None:
+        error = await _shape(rollout, at, ports, target, decision.traffic_first)
+    return Applied(recorded, error)
+
+
+async def _record(status: RolloutStatus, rollout: Rollout, ports: Ports) -> bool:
+    patch = merge_patch(rollout.status, status.to_json())
+    if not patch:
+        return False
+    await ports.rollouts.write_status(rollout, patch)
+    return True
+
+
+async def _tell_router(
+    rollout: Rollout, at: Situation, ports: Ports, target: RouteTarget | None
+) -> WriteError | None:
+    if target is None:
+        return None
+    try:
+        await ports.router.set(rollout, at.spec, target)
+    except (InvalidRolloutError, SurroundingsError) as error:
+        return error
+    return None
+
+
+async def _shape(
+    rollout: Rollout, at: Situation, ports: Ports, target: Target, traffic_done: bool
+) -> WriteError | None:
+    """Deployments, then Services, then the router: capacity before traffic."""
+    try:
+        for track, wanted in (("stable", target.stable), ("canary", target.canary)):
+            if wanted is not None:
+                await _ensure_track(rollout, ports, track, wanted)
+        if at.wanted is not None and target.stable is not None:
+            await ports.workloads.ensure_services(rollout, at.spec)
+    except (InvalidRolloutError, SurroundingsError) as error:
+        return error
+    return None if traffic_done else await _tell_router(rollout, at, ports, target.route)
+
+
+async def _ensure_track(rollout: Rollout, ports: Ports, track: str, target: TrackTarget) -> None:
+    records = ports.workloads.records(rollout)
+    record = next((r for r in records if r.revision == target.revision), None)
+    if record is not None:
+        await ports.workloads.ensure_track(rollout, track, target, record.template)
+        return
+    running = ports.workloads.track(rollout, track)
+    if running.revision != target.revision or running.replicas != target.replicas:
+        raise RecordMissingError(rollout.key.name, target.revision, track)
+
+
+class RecordMissingError(SurroundingsError):
+    """The record that a Deployment is built from is gone."""
+
+    reason = Reason.RECORD_MISSING
+
+    def __init__(self, name: str, revision: str, track: str) -> None:
+        super().__init__(
+            f"ControllerRevision {name}-{revision} is gone, so Deployment {name}-{track} cannot "
+            "be built from it and is left as it is. Restore the object, or apply the template "
+            "that it recorded again."
+        )

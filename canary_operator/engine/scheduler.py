@@ -1,0 +1,106 @@
+"""Who is looked at when: events wake a rollout at once, deadlines when they are due.
+
+Ticks of one rollout never overlap; ticks of different rollouts run side by side, up to a bound.
+A rollout whose tick fails is tried again with growing pauses and holds up nobody else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from canary_operator.domain.errors import ConflictError, SurroundingsError
+from canary_operator.engine.tick import Next
+from canary_operator.ports import Key
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = timedelta(milliseconds=100)
+LONGEST_PAUSE = timedelta(seconds=30)
+LONGEST_SLEEP = timedelta(hours=1)
+"""A far deadline is looked at again by then: the wall clock may have been set."""
+
+
+class Scheduler:
+    """Runs the ticks of all rollouts."""
+
+    def __init__(
+        self,
+        tick: Callable[[Key], Awaitable[Next]],
+        clock: Callable[[], datetime],
+        limit: int = 16,
+    ) -> None:
+        self._tick = tick
+        self._clock = clock
+        self._slots = asyncio.Semaphore(limit)
+        self._running: dict[Key, asyncio.Task[None]] = {}
+        self._woken: set[Key] = set()
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._failures: dict[Key, int] = {}
+        self._started = False
+
+    def start(self) -> None:
+        """Begin to run ticks, also those that were asked for before."""
+        self._started = True
+        for key in self._woken - self._running.keys():
+            self._run(key)
+
+    def wake(self, key: Key) -> None:
+        """Look at `key` as soon as possible."""
+        self._woken.add(key)
+        if self._started and key not in self._running:
+            self._run(key)
+
+    async def stop(self) -> None:
+        """Stop at once: what a tick has not written yet, the next operator decides anew."""
+        self._started = False
+        for timer in self._timers.values():
+            timer.cancel()
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _run(self, key: Key) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        task = asyncio.create_task(self._drive(key), name=f"tick {key}")
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._done(key))
+
+    def _done(self, key: Key) -> None:
+        self._running.pop(key, None)
+        if self._started and key in self._woken:
+            self._run(key)
+
+    async def _drive(self, key: Key) -> None:
+        """Tick until nothing is due, then set the timer for the next deadline."""
+        async with self._slots:
+            self._woken.discard(key)
+            try:
+                following = await self._tick(key)
+            except (ConflictError, SurroundingsError) as error:
+                following = Next(at=self._retry_at(key, error))
+                logger.info("Tick put off: %s", error, extra={"rollout": str(key)})
+            except Exception:
+                following = Next(at=self._retry_at(key, None))
+                logger.exception("Tick failed unexpectedly", extra={"rollout": str(key)})
+            else:
+                self._failures.pop(key, None)
+        if following.again:
+            self._woken.add(key)
+        elif following.at is not None:
+            self._set_timer(key, following.at)
+
+    def _retry_at(self, key: Key, error: Exception | None) -> datetime:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        pause = min(FIRST_PAUSE * 2 ** min(failures, 12), LONGEST_PAUSE)
+        asked = getattr(error, "retry_after", None)
+        return self._clock() + (asked or pause)
+
+    def _set_timer(self, key: Key, moment: datetime) -> None:
+        delay = min(max(moment - self._clock(), timedelta()), LONGEST_SLEEP)
+        loop = asyncio.get_running_loop()
+        self._timers[key] = loop.call_later(delay.total_seconds(), self.wake, key)
