@@ -1,0 +1,1 @@
+"""kopf watches; caches remember; the scheduler is woken. Nothing is decided here."""

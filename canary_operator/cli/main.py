@@ -1,0 +1,106 @@
+"""`canary-operator`: the operator's command line."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from canary_operator.cli.options import (
+    Duration,
+    Header,
+    ListenAddress,
+    custom_query_namespaces,
+    option,
+    sorted_unique,
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="canary-operator")
+def main() -> None:
+    """Release new versions of services a little at a time."""
+
+
+@main.command()
+@option("--namespace", multiple=True, metavar="NS", help="Namespace to watch; repeatable. [all]")
+@option("--prometheus-address", required=True, metavar="URL", help="Where Prometheus answers.")
+@option("--prometheus-timeout", type=Duration(), default="5s", show_default=True)
+@option(
+    "--prometheus-scrape-interval",
+    type=Duration(),
+    default="15s",
+    show_default=True,
+    help="How often Prometheus reads the proxies; the default window of a check follows it.",
+)
+@option("--prometheus-ca-file", type=click.Path(exists=True, dir_okay=False))
+@option("--prometheus-bearer-token-file", type=click.Path(exists=True, dir_okay=False))
+@option("--prometheus-header", type=Header(), multiple=True, metavar="NAME=VALUE")
+@option(
+    "--allowed-host",
+    multiple=True,
+    metavar="PATTERN",
+    help="Host, beside its own Service, that a rollout may claim: [namespace/]pattern. [none]",
+)
+@option(
+    "--custom-queries",
+    default="all",
+    show_default=True,
+    metavar="all|none|NS,…",
+    help="Namespaces whose rollouts may use `query`: raw PromQL reads other tenants' metrics.",
+)
+@option("--cluster-domain", default="cluster.local", show_default=True)
+@option(
+    "--metrics-address",
+    type=ListenAddress(),
+    default=":8080",
+    show_default=True,
+    help="Where /healthz and /readyz are served; empty serves nothing.",
+)
+@option(
+    "--max-concurrent-ticks",
+    type=click.IntRange(1, 1000),
+    default=16,
+    show_default=True,
+    help="Rollouts that may talk to the API server at once.",
+)
+@option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+)
+@option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def run(**flags: Any) -> None:
+    """Run the operator until SIGTERM or SIGINT.
+
+    It finds its cluster as kubectl does: the service account in a pod, else KUBECONFIG or
+    ~/.kube/config.
+    """
+    # Imported here, so that --help and the other commands start without the Kubernetes client.
+    from canary_operator.cli.logs import set_up_logs
+    from canary_operator.wiring import Options, PrometheusOptions, run_operator
+
+    set_up_logs(flags["log_level"], flags["log_format"])
+    timeout: timedelta = flags["prometheus_timeout"]
+    prometheus = PrometheusOptions(
+        address=flags["prometheus_address"],
+        timeout=timeout,
+        scrape_interval=flags["prometheus_scrape_interval"],
+        ca_file=flags["prometheus_ca_file"],
+        bearer_token_file=flags["prometheus_bearer_token_file"],
+        headers=dict(flags["prometheus_header"]),
+    )
+    options = Options(
+        prometheus=prometheus,
+        namespaces=sorted_unique(flags["namespace"]),
+        allowed_hosts=sorted_unique(flags["allowed_host"]),
+        custom_queries=custom_query_namespaces(flags["custom_queries"]),
+        cluster_domain=flags["cluster_domain"],
+        health_address=flags["metrics_address"],
+        max_concurrent_ticks=flags["max_concurrent_ticks"],
+    )
+    run_operator(options)
+
+
+if __name__ == "__main__":
+    main()

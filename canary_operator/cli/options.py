@@ -1,0 +1,82 @@
+"""Options of `canary-operator run`, each also as an environment variable."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+PREFIX = "CANARY_OPERATOR_"
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$")
+
+
+def option(name: str, *more: str, **settings: Any) -> Callable[[Command], Command]:
+    """Return a click option whose environment variable is `CANARY_OPERATOR_<NAME>`."""
+    variable = PREFIX + name.removeprefix("--").partition("/")[0].replace("-", "_").upper()
+    return click.option(name, *more, envvar=variable, show_envvar=True, **settings)
+
+
+class Duration(click.ParamType[Any]):
+    """A Go-style duration such as `1m30s`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a timedelta, or fail with an example."""
+        if not isinstance(value, str):
+            return value
+        if not _DURATION.match(value):
+            self.fail(f"{value!r} is not a duration; write for example 5s or 1m30s", param, ctx)
+        from canary_operator.domain.durations import parse_duration
+
+        return parse_duration(value)
+
+
+class Header(click.ParamType[Any]):
+    """`NAME=VALUE`."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return name and value."""
+        if not isinstance(value, str):
+            return value
+        name, equals, text = value.partition("=")
+        if not equals or not name.strip():
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name.strip(), text.strip()
+
+
+class ListenAddress(click.ParamType[Any]):
+    """`[HOST]:PORT`, or nothing to serve nothing."""
+
+    name = "[host]:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return host and port; None for an empty value."""
+        if not isinstance(value, str):
+            return value
+        if not value:
+            return None
+        host, colon, port = value.rpartition(":")
+        if not colon or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - highest port
+            self.fail(f"{value!r} is not [HOST]:PORT", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+def custom_query_namespaces(values: str) -> tuple[str, ...] | None:
+    """Read `--custom-queries`: None means all namespaces, an empty tuple none."""
+    match values.strip():
+        case "all":
+            return None
+        case "none":
+            return ()
+        case names:
+            return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+def sorted_unique(values: Sequence[str]) -> tuple[str, ...]:
+    """Return each value once, in order."""
+    return tuple(sorted(set(values)))
