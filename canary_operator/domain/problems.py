@@ -1,0 +1,166 @@
+"""What is wrong with a spec, field by field, in sentences that say what to do."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from canary_operator.domain.schema import Place, plain
+
+Model = TypeVar("Model", bound=BaseModel)
+
+LONGEST_VALUE = 60
+"""Characters of a wrong value that are shown."""
+
+OPEN_PART = "template"
+"""Null is a value there; what it means is the business of the API server."""
+
+MUST_HAVE_VALUE = "must have a value, or be left out"
+
+WORDS: Mapping[str, str] = {
+    "rule": "{message}",
+    "bool_type": "must be true or false",
+    "model_type": "must be an object with fields",
+    "tuple_type": "must be a list",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have at most {max_length} entries",
+    "literal_error": "must be {expected}",
+}
+"""What pydantic's kinds of errors mean to a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong."""
+
+    place: Place
+    """Where, from the root of the object: `("spec", "strategy", "steps", 1, "weight")`."""
+    sentence: str
+    """Field, value, and what is allowed, as one sentence."""
+
+
+def find_problems(
+    model: type[Model], raw: Mapping[str, Any], root: str = "spec"
+) -> tuple[Model | None, tuple[Problem, ...]]:
+    """Return the typed object, or None and everything that is wrong with it.
+
+    Args:
+        model: What the object has to be.
+        raw: The object as the user wrote it.
+        root: Name of the object in its surroundings.
+    """
+    if not isinstance(raw, Mapping):
+        message = WORDS["model_type"]
+        return None, (Problem((root,), sentence((root,), raw, message)),)
+    data = plain(raw)
+    nulls = tuple(_take_nulls(data, ()))
+    problems = [_problem((root, *place), None, MUST_HAVE_VALUE) for place in nulls]
+    try:
+        typed = model.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        found = [details for details in error.errors() if details["loc"] not in nulls]
+        problems += [_from_pydantic(model, data, details, root) for details in found]
+    else:
+        if not problems:
+            return typed, ()
+    return None, tuple(problems)
+
+
+def sentence(place: Place, value: Any, message: str) -> str:
+    """Return what is wrong with one field.
+
+    Example:
+        >>> sentence(("spec", "replicas"), "3", "must be a whole number")
+        'spec.replicas is "3", but must be a whole number.'
+    """
+    simple = not isinstance(value, Mapping | list | tuple)
+    words = f"{path(place)} is {_shown(value)}, but {message}" if simple else None
+    words = words or f"{path(place)} {message}"
+    return words if words.endswith("?") else words + "."
+
+
+def path(place: Place) -> str:
+    """Return a place as the user would point at it.
+
+    Example:
+        >>> path(("spec", "strategy", "steps", 1, "weight"))
+        'spec.strategy.steps[1].weight'
+    """
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return "".join(parts).removeprefix(".")
+
+
+def _problem(place: Place, value: Any, message: str) -> Problem:
+    return Problem(place, sentence(place, value, message))
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+
+
+def _take_nulls(data: dict[str, Any], place: Place) -> Iterator[Place]:
+    """Take fields that are null out of `data`, and yield where they were."""
+    for key, value in [*data.items()]:
+        here = (*place, key)
+        if value is None:
+            del data[key]
+            yield here
+        elif here != (OPEN_PART,):
+            yield from _take_nulls_below(value, here)
+
+
+def _take_nulls_below(value: Any, place: Place) -> Iterator[Place]:
+    if isinstance(value, dict):
+        yield from _take_nulls(value, place)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _take_nulls_below(item, (*place, index))
+
+
+def _from_pydantic(model: type[BaseModel], data: Any, error: ErrorDetails, root: str) -> Problem:
+    place, kind = error["loc"], error["type"]
+    full = (root, *place)
+    if kind == "missing":
+        return Problem(full, f"{path(full)} is required.")
+    if kind == "extra_forbidden":
+        return Problem(full, _unknown_field(model, place, path(full)))
+    message = WORDS.get(kind, error["msg"]).format_map(error.get("ctx", {}))
+    return _problem(full, _value_at(data, place), message)
+
+
+def _unknown_field(model: type[BaseModel], place: Place, full: str) -> str:
+    known = _fields(_model_at(model, place[:-1]))
+    close = difflib.get_close_matches(str(place[-1]), known, n=1)
+    if close:
+        return f"unknown field {full}; did you mean {close[0]}?"
+    return f"unknown field {full}; known are {', '.join(known)}."
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the fields of a model by the names that users write."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel]:
+    for name in place:
+        if isinstance(name, str):
+            model = _model_in(_fields(model)[name]) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model inside of `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
+
+
+def _value_at(data: Any, place: Place) -> Any:
+    for part in place:
+        data = data[part]
+    return data

@@ -1,0 +1,92 @@
+"""The pod template of a rollout: checked at the top, everything below is the API server's."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
+
+from canary_operator.domain.kinds import DNS_LABEL, Labels, Text
+from canary_operator.domain.schema import Open, Written, plain, unique
+
+RESERVED_PREFIX = "canary-operator.dev/"
+"""Labels that tell the operator's pods apart; a template may not set them."""
+
+NULLABLE = Field(json_schema_extra={"nullable": True})
+"""Helm templates and `kubectl create --dry-run` write null here; it counts as absent."""
+
+
+class TemplateMetadata(Open):
+    """Labels and annotations of the pods."""
+
+    labels: Annotated[Annotated[Mapping[str, str], Labels(RESERVED_PREFIX)] | None, NULLABLE] = None
+    """Labels of the pods; those of the operator are added."""
+
+    annotations: Annotated[Annotated[Mapping[str, str], Labels()] | None, NULLABLE] = None
+    """Annotations of the pods."""
+
+
+class Container(Open):
+    """One container; every field of a Kubernetes container is allowed."""
+
+    name: Annotated[str, DNS_LABEL]
+    """Name, unique in the pod."""
+
+    image: Annotated[str, Text("the name of an image", 1024)]
+    """Image to run."""
+
+
+class PodSpec(Open):
+    """What the pods run; every field of a Kubernetes pod spec is allowed."""
+
+    rules = (unique("containers", "name"),)
+
+    containers: Annotated[
+        tuple[Container, ...],
+        Field(
+            min_length=1,
+            max_length=100,
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+            },
+        ),
+    ]
+    """Containers of the pods."""
+
+    restart_policy: Literal["Always"] = "Always"
+    """A Deployment restarts its pods always."""
+
+
+class PodTemplate(Written):
+    """The pods of the service, as in a Deployment. A change here starts a rollout."""
+
+    metadata: Annotated[TemplateMetadata | None, NULLABLE] = None
+    """Labels and annotations of the pods."""
+
+    spec: PodSpec
+    """What the pods run."""
+
+    _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_raw(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        template = handler(value)
+        if isinstance(value, Mapping):
+            template._raw = plain(value)  # noqa: SLF001 - of the same class
+        return template
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """The template exactly as the user wrote it; not to be changed."""
+        return self._raw
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels that the user gave the pods."""
+        return (self.metadata and self.metadata.labels) or {}
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Annotations that the user gave the pods."""
+        return (self.metadata and self.metadata.annotations) or {}
