@@ -60,6 +60,8 @@ class PodState:
 
     ip: str
     containers: Mapping[str, Container]
+    port: int | None = None
+    """Where the pod really listens, if not on its container port."""
 
     @property
     def is_ready(self) -> bool:

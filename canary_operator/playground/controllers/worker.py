@@ -26,14 +26,18 @@ class Worker:
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._alarms: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
-        self._stopped = False
+        self._started = False
+
+    def start(self) -> None:
+        """Begin with the keys woken so far; before, a half-filled cache would mislead."""
+        self._started = True
+        for key in list(self._dirty):
+            self.wake(key)
 
     def wake(self, key: Key) -> None:
         """Reconcile `key` soon; wake-ups that come before it starts count as one."""
-        if self._stopped:
-            return
         self._dirty.add(key)
-        if key not in self._tasks:
+        if self._started and key not in self._tasks:
             self._tasks[key] = asyncio.create_task(self._work(key), name=f"{self._name} {key}")
 
     def wake_after(self, key: Key, seconds: float) -> None:
@@ -44,7 +48,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Stop at once; what is half done is finished by whoever reconciles next."""
-        self._stopped = True
+        self._started = False
         for key in list(self._alarms):
             self._silence(key)
         tasks = list(self._tasks.values())
