@@ -1,0 +1,141 @@
+"""Queries to Prometheus: blocking calls of `prometheus-api-client`, away from the event loop."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import requests
+from prometheus_api_client.prometheus_connect import PrometheusConnect
+from urllib3.util.retry import Retry
+
+from canary_operator.adapters.metrics.errors import (
+    MetricsError,
+    QueryOutcome,
+    UnavailableSourceError,
+    UnreadableAnswerError,
+)
+from canary_operator.adapters.metrics.lanes import Lane
+from canary_operator.adapters.metrics.session import QuerySession
+from canary_operator.domain.istio_telemetry import Row
+
+SERVER_SHARE: Final = 0.8
+"""Share of the timeout that Prometheus itself may use; then it says what took too long."""
+
+GRACE_SECONDS: Final = 0.25
+"""How much longer than its timeout a call may take until we stop waiting for its thread."""
+
+OnQuery: TypeAlias = Callable[[QueryOutcome], None]
+"""Told how each query ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusSettings:
+    """How to reach Prometheus."""
+
+    address: str
+    """`http://` or `https://` URL, with a path where Prometheus has one."""
+    timeout: timedelta = timedelta(seconds=5)
+    """Longest wait for one answer."""
+    ca_file: Path | None = None
+    """Certificates to trust instead of the system's."""
+    bearer_token_file: Path | None = None
+    """Token that is sent with each query; read anew each time."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with each query, for example a tenant."""
+    in_flight: int = 4
+    """Most queries at the same time; at least 2."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.address)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(
+                f"The Prometheus address {self.address!r} is not a URL "
+                "such as http://prometheus.monitoring:9090"
+            )
+
+
+class PrometheusClient:
+    """Asks Prometheus for numbers at one moment."""
+
+    def __init__(self, settings: PrometheusSettings, on_query: OnQuery) -> None:
+        self._seconds = settings.timeout.total_seconds()
+        self._on_query = on_query
+        self._session = QuerySession(self._seconds, settings.ca_file, settings.bearer_token_file)
+        self._connection = PrometheusConnect(
+            url=settings.address.rstrip("/"),
+            headers=dict(settings.headers),
+            retry=Retry(total=0),
+            session=self._session,
+            method="POST",
+        )
+
+    async def query(self, promql: str, at: datetime, lane: Lane) -> list[Row]:
+        """Return the vector that `promql` has at `at`; a scalar is a vector of one.
+
+        Raises:
+            MetricsError: there is no answer, or none that can be read.
+        """
+        outcome = QueryOutcome.ANSWERED
+        try:
+            return await lane.run(lambda: self._ask(promql, at), self._seconds + GRACE_SECONDS)
+        except MetricsError as error:
+            outcome = error.outcome
+            raise
+        except TimeoutError:
+            outcome = QueryOutcome.UNAVAILABLE
+            raise UnavailableSourceError(self._too_late) from None
+        finally:
+            self._on_query(outcome)
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._session.close()
+
+    def _ask(self, promql: str, at: datetime) -> list[Row]:
+        moment = {"time": f"{at.timestamp():.3f}", "timeout": f"{self._server_milliseconds}ms"}
+        try:
+            return _rows(self._connection.custom_query(promql, params=moment))
+        except requests.Timeout:
+            raise UnavailableSourceError(self._too_late) from None
+        except requests.RequestException as error:
+            raise UnavailableSourceError(_reason(error)) from None
+        except (OSError, ValueError, LookupError, TypeError):
+            raise UnreadableAnswerError("Prometheus' answer cannot be read") from None
+
+    @property
+    def _too_late(self) -> str:
+        return f"Prometheus did not answer within {self._seconds:g} s"
+
+    @property
+    def _server_milliseconds(self) -> int:
+        return max(1, round(self._seconds * SERVER_SHARE * 1000))
+
+
+def _rows(result: list[Any]) -> list[Row]:
+    match result:
+        case [int() | float(), str() as value]:
+            return [Row({}, float(value))]
+        case _:
+            return [Row(dict(item["metric"]), float(item["value"][1])) for item in result]
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Say in our words why the connection failed; the library's text has the whole address."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "Prometheus' certificate was not accepted; is its CA file configured?"
+    cause = _deepest(error)
+    if isinstance(cause, ssl.SSLError):
+        return "Prometheus' certificate was not accepted; is its CA file configured?"
+    detail = cause.strerror if isinstance(cause, OSError) and cause.strerror else "no connection"
+    return f"Prometheus cannot be reached ({detail.lower()})"
+
+
+def _deepest(error: BaseException) -> BaseException:
+    """Return what the error came from in the end."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return error

@@ -1,0 +1,44 @@
+"""Why a source of measurements gave none.
+
+    MetricsError
+    ├── UnavailableSourceError   no answer: unreachable, slow, overloaded, access refused
+    ├── RejectedQueryError       Prometheus says that the query is wrong; the message is its own
+    └── UnreadableAnswerError    an answer, but not what a query is answered with
+
+Messages are for people and end up in status: one line, in our words, and of the answer at most
+the line that Prometheus calls `error`. Never a body, a header or a URL: they may hold secrets.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class QueryOutcome(StrEnum):
+    """How a query ended; what queries are counted by."""
+
+    ANSWERED = "answered"
+    UNAVAILABLE = "unavailable"
+    REJECTED = "rejected"
+    UNREADABLE = "unreadable"
+
+
+class MetricsError(Exception):
+    """Base of the above; never raised itself."""
+
+    outcome: ClassVar[QueryOutcome] = QueryOutcome.UNAVAILABLE
+
+
+class UnavailableSourceError(MetricsError):
+    """Prometheus did not answer; worth a later try."""
+
+
+class RejectedQueryError(MetricsError):
+    """Prometheus cannot run the query as it is written."""
+
+    outcome = QueryOutcome.REJECTED
+
+
+class UnreadableAnswerError(MetricsError):
+    """What came back is not the answer of a Prometheus to an instant query."""
+
+    outcome = QueryOutcome.UNREADABLE
