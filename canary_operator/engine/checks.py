@@ -22,13 +22,24 @@ GATHER_SECONDS = 0.05
 class Checks:
     """Runs checks and keeps their results until a tick has recorded them."""
 
-    def __init__(self, source: MetricsSource, wake: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        source: MetricsSource,
+        wake: Callable[[Key], None],
+        gather_seconds: float = GATHER_SECONDS,
+    ) -> None:
         self._source = source
         self._wake = wake
+        self._gather_seconds = gather_seconds
         self._waiting: dict[Key, tuple[Measure, Situation]] = {}
         self._under_way: set[Key] = set()
         self._results: dict[Key, CheckResult] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a check waits to be made or is under way."""
+        return bool(self._waiting or self._under_way)
 
     def result(self, key: Key) -> CheckResult | None:
         """Return the result that no tick has recorded yet."""
@@ -51,7 +62,7 @@ class Checks:
         if due is None or at.now < due or busy:
             return
         if not self._waiting:
-            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
+            asyncio.get_running_loop().call_later(self._gather_seconds, self._flush)
         self._waiting[key] = (_measure(key, at), at)
 
     async def stop(self) -> None:

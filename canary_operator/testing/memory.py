@@ -1,0 +1,231 @@
+"""The engine's ports in memory, with a virtual clock and a switch that breaks any write."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from canary_operator.domain.errors import ConflictError
+from canary_operator.domain.notices import Notice
+from canary_operator.domain.situation import RouteState, TrackState
+from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.status import Judgement, Verdict
+from canary_operator.domain.target import RouteTarget, TrackTarget
+from canary_operator.ports import Accepted, Key, Measure, Ports, Rollout
+from canary_operator.testing.pods import Deployment
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Killed(BaseException):
+    """The operator dies here; nothing may catch it."""
+
+
+@dataclass(slots=True)
+class World:
+    """One rollout and everything around it."""
+
+    key: Key
+    spec: dict[str, Any]
+    now: datetime = START
+    generation: int = 1
+    version: int = 1
+    status: dict[str, Any] = field(default_factory=dict)
+    request: str | None = None
+    deployments: dict[str, Deployment] = field(default_factory=dict)
+    services: bool = False
+    route: RouteState = field(default_factory=RouteState)
+    records: list[Accepted] = field(default_factory=list)
+    verdict: Verdict = Verdict.PASS
+    broken: set[str] = field(default_factory=set)
+    """Revisions whose pods never become available."""
+    events: list[Notice] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+    before_write: Callable[[str], None] = lambda _: None
+    """Called with the name of each write before it is done; may raise."""
+    after_write: Callable[[str], None] = lambda _: None
+    """Called with the name of each write after it was done; may raise."""
+
+    def clock(self) -> datetime:
+        """Return the virtual time."""
+        return self.now
+
+    def edit(self, **changes: Any) -> None:
+        """Apply a changed spec."""
+        self.spec = {**self.spec, **changes}
+        self.generation += 1
+        self.version += 1
+
+    def ask(self, request: str) -> None:
+        """Set the request annotation."""
+        self.request = request
+        self.version += 1
+
+    def starts(self, revision: str) -> bool:
+        """Whether pods of `revision` become available."""
+        return revision not in self.broken
+
+    def ports(self) -> Ports:
+        """Return ports onto this world."""
+        return Ports(
+            rollouts=_Rollouts(self),
+            workloads=_Workloads(self),
+            router=_Router(self),
+            metrics=_Metrics(self),
+            events=_Events(self),
+        )
+
+    async def write(self, name: str, change: Callable[[], None]) -> None:
+        """Do a write, unless something breaks it."""
+        self.before_write(name)
+        change()
+        self.writes.append(name)
+        self.after_write(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Port:
+    world: World
+
+
+class _Rollouts(_Port):
+    def get(self, key: Key) -> Rollout | None:
+        world = self.world
+        return Rollout(
+            key=key,
+            uid="uid",
+            resource_version=str(world.version),
+            generation=world.generation,
+            spec=world.spec,
+            status=world.status,
+            request=world.request,
+        )
+
+    async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
+        def change() -> None:
+            if rollout.resource_version != str(self.world.version):
+                raise ConflictError("the rollout changed")
+            self.world.status = _merged(self.world.status, patch)
+            self.world.version += 1
+
+        await self.world.write("status", change)
+
+    async def remove_request(self, rollout: Rollout, value: str) -> None:  # noqa: ARG002
+        def change() -> None:
+            if self.world.request == value:
+                self.world.request = None
+                self.world.version += 1
+
+        await self.world.write("request", change)
+
+
+class _Workloads(_Port):
+    def track(self, rollout: Rollout, track: str) -> TrackState:  # noqa: ARG002
+        found = self.world.deployments.get(track)
+        return found.state() if found else TrackState()
+
+    def records(self, rollout: Rollout) -> Sequence[Accepted]:  # noqa: ARG002
+        return sorted(self.world.records, key=lambda record: -record.number)
+
+    async def try_out(self, rollout: Rollout, template: Mapping[str, Any]) -> None:
+        pass
+
+    async def remember(self, rollout: Rollout, accepted: Accepted) -> None:  # noqa: ARG002
+        def change() -> None:
+            others = [r for r in self.world.records if r.revision != accepted.revision]
+            self.world.records = [*others, accepted]
+
+        await self.world.write("record", change)
+
+    async def forget(self, rollout: Rollout, revisions: Sequence[str]) -> None:  # noqa: ARG002
+        def change() -> None:
+            self.world.records = [r for r in self.world.records if r.revision not in revisions]
+
+        await self.world.write("forget", change)
+
+    async def ensure_track(
+        self,
+        rollout: Rollout,  # noqa: ARG002
+        track: str,
+        target: TrackTarget,
+        template: Mapping[str, Any],  # noqa: ARG002
+    ) -> bool:
+        found = self.world.deployments.get(track)
+        if found and (found.revision, found.replicas) == (target.revision, target.replicas):
+            return False
+
+        def change() -> None:
+            if found is None:
+                new = Deployment(track, target.revision, target.replicas)
+                self.world.deployments[track] = new
+                return
+            found.revision, found.replicas, found.seen = target.revision, target.replicas, False
+
+        await self.world.write(track, change)
+        return True
+
+    async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:  # noqa: ARG002
+        if self.world.services:
+            return False
+        await self.world.write("services", lambda: setattr(self.world, "services", True))
+        return True
+
+
+class _Router(_Port):
+    def state(self, rollout: Rollout) -> RouteState:  # noqa: ARG002
+        return self.world.route
+
+    async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        pass
+
+    async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:  # noqa: ARG002
+        wanted = RouteState(
+            exists=True,
+            weight=target.weight,
+            rejected=target.rejected,
+            rejected_because=target.rejected_because,
+        )
+        if wanted == self.world.route:
+            return False
+        await self.world.write("route", lambda: setattr(self.world, "route", wanted))
+        return True
+
+
+class _Metrics(_Port):
+    async def judge(self, measures: Sequence[Measure]) -> Mapping[Key, tuple[Judgement, ...]]:
+        judgement = Judgement(
+            name="success-rate",
+            verdict=self.world.verdict,
+            message=f"success-rate: {self.world.verdict}.",
+            measured_at=self.world.now,
+        )
+        return {measure.key: (judgement,) for measure in measures}
+
+
+class _Events(_Port):
+    def tell(self, rollout: Rollout, notice: Notice) -> None:  # noqa: ARG002
+        self.world.events.append(notice)
+
+
+def _merged(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply a JSON merge patch (RFC 7396)."""
+    after = dict(before)
+    for key, value in patch.items():
+        if value is None:
+            after.pop(key, None)
+        elif isinstance(value, Mapping):
+            old = after.get(key)
+            after[key] = _merged(old if isinstance(old, Mapping) else {}, value)
+        else:
+            after[key] = value
+    return after
+
+
+def advance(world: World, seconds: float) -> None:
+    """Let time pass; nothing else happens."""
+    world.now += timedelta(seconds=seconds)
+
+
+def with_hand_edited_weight(world: World, weight: int) -> None:
+    """Somebody edits the router's object."""
+    world.route = replace(world.route, weight=weight)
