@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from canary_operator.domain.kinds import DNS_LABEL, PortReference, Whole, matches
-from canary_operator.domain.schema import HERE, Place, Rule, Written, unique
+from canary_operator.domain.spec.kinds import dns_label, matches, port_reference, whole
+from canary_operator.domain.spec.schema import HERE, Place, Rule, Written, unique
 
 PROTOCOL_PREFIX = "^(grpc|grpc-web|http|http2|https|mongo|mysql|redis|tcp|tls)(-|$)"
 """Names of ports whose protocol Istio reads from the name."""
@@ -30,9 +30,9 @@ AppProtocol = Literal[
     "tcp",
     "tls",
 ]
-PortNumber = Annotated[int, Whole(1, 65535)]
-PortTarget = Annotated[int | str, PortReference()]
-PortName = Annotated[str, DNS_LABEL]
+PortNumber = Annotated[int, whole(1, 65535)]
+PortTarget = Annotated[int | str, port_reference()]
+PortName = Annotated[str, dns_label()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from canary_operator.domain.schema import Place, plain
+from canary_operator.domain.spec.schema import Place, plain
 
 Model = TypeVar("Model", bound=BaseModel)
 

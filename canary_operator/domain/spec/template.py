@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from canary_operator.domain.kinds import DNS_LABEL, Labels, Text
-from canary_operator.domain.schema import Open, Written, plain, unique
+from canary_operator.domain.spec.kinds import dns_label, labels, text
+from canary_operator.domain.spec.schema import Open, Written, plain, unique
 
 RESERVED_PREFIX = "canary-operator.dev/"
 """Labels that tell the operator's pods apart; a template may not set them."""
@@ -15,23 +15,27 @@ NULLABLE = Field(json_schema_extra={"nullable": True})
 """Helm templates and `kubectl create --dry-run` write null here; it counts as absent."""
 
 
+Labels = Annotated[Mapping[str, str], labels(RESERVED_PREFIX)]
+Annotations = Annotated[Mapping[str, str], labels()]
+
+
 class TemplateMetadata(Open):
     """Labels and annotations of the pods."""
 
-    labels: Annotated[Annotated[Mapping[str, str], Labels(RESERVED_PREFIX)] | None, NULLABLE] = None
+    labels: Annotated[Labels | None, NULLABLE] = None
     """Labels of the pods; those of the operator are added."""
 
-    annotations: Annotated[Annotated[Mapping[str, str], Labels()] | None, NULLABLE] = None
+    annotations: Annotated[Annotations | None, NULLABLE] = None
     """Annotations of the pods."""
 
 
 class Container(Open):
     """One container; every field of a Kubernetes container is allowed."""
 
-    name: Annotated[str, DNS_LABEL]
+    name: Annotated[str, dns_label()]
     """Name, unique in the pod."""
 
-    image: Annotated[str, Text("the name of an image", 1024)]
+    image: Annotated[str, text("the name of an image", 1024)]
     """Image to run."""
 
 

@@ -1,0 +1,42 @@
+"""What a user wants: `spec` of a CanaryRollout.
+
+The models are the source of the CRD (`canary_operator.crd`). They keep what the user wrote; the
+defaults are filled in here and never by the API server, so that a GitOps tool finds its object
+unchanged.
+
+    kinds.py     single values: numbers, durations, names
+    schema.py    base of the models, and rules across fields
+    template.py  service.py  traffic.py  strategy.py  analysis.py
+    rollout.py   all of it; `parse_spec`
+    problems.py  what is wrong, in sentences
+"""
+
+from canary_operator.domain.spec.analysis import Analysis, Latency, MetricCheck, Query, SuccessRate
+from canary_operator.domain.spec.problems import Problem, find_problems
+from canary_operator.domain.spec.rollout import RolloutSpec, check_name, parse_spec
+from canary_operator.domain.spec.service import PortSpec, ServicePort, ServiceSpec
+from canary_operator.domain.spec.strategy import Step, StepSpec, Strategy
+from canary_operator.domain.spec.template import PodTemplate
+from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
+
+__all__ = [
+    "Analysis",
+    "IstioTraffic",
+    "Latency",
+    "MetricCheck",
+    "PodTemplate",
+    "PortSpec",
+    "Problem",
+    "Query",
+    "RolloutSpec",
+    "ServicePort",
+    "ServiceSpec",
+    "Step",
+    "StepSpec",
+    "Strategy",
+    "SuccessRate",
+    "TrafficSpec",
+    "check_name",
+    "find_problems",
+    "parse_spec",
+]

@@ -1,0 +1,253 @@
+"""Kinds of values in a spec: each states once what it allows, for the models and for the CRD.
+
+A kind stands in an annotation, `Annotated[int, whole(1, 100)]`. It reads what a user wrote
+without guessing: text is no number and a number is no text, as the API server sees it too.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from canary_operator.domain.durations import (
+    DURATION_LENGTH,
+    DURATION_PATTERN,
+    format_duration,
+    parse_duration,
+    suggest_duration,
+)
+
+CEL_RULES = "x-kubernetes-validations"
+MONTH = timedelta(days=30)
+ALL = 100
+"""A hundred percent."""
+MOST_PORT = 65535
+LONGEST_PORT_NAME = 15
+PORT_NAME = "^[a-z0-9]+(-[a-z0-9]+)*$"
+
+
+def broken_rule(message: str) -> PydanticCustomError:
+    """Return the error that a broken rule raises inside of a model."""
+    return PydanticCustomError("rule", "{message}", {"message": message})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kind:
+    """What a single value may be."""
+
+    message: str
+    """What is allowed, as the rest of a sentence: `must be …`."""
+    read: Callable[[Any], Any]
+    """Returns the typed value; raises ValueError for one that is not allowed."""
+    schema: Mapping[str, Any]
+    """OpenAPI schema of the value."""
+    cel: str | None = None
+    """Rule for the API server that says what `schema` cannot, or not in our words."""
+    advice: Callable[[Any], str | None] = lambda _: None
+    """Returns what to do about a wrong value; None for no idea."""
+    write: Callable[[Any], Any] = lambda value: value
+    """Returns a typed value as the user would write it."""
+
+    def validate(self, value: Any) -> Any:
+        """Return the typed value, or raise what pydantic collects."""
+        try:
+            return self.read(value)
+        except ValueError:
+            advice = self.advice(value)
+            raise broken_rule(f"{self.message}; {advice}" if advice else self.message) from None
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Tell pydantic how to read and write the value."""
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                self.write, when_used="json"
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _core: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Tell pydantic the schema."""
+        rules = [{"rule": self.cel, "message": self.message}] if self.cel else None
+        return {**self.schema, CEL_RULES: rules} if rules else {**self.schema}
+
+
+def whole(least: int, most: int) -> Kind:
+    """Return the kind of whole numbers between two bounds."""
+
+    def read(value: Any) -> int:
+        number = _finite(value)
+        return int(_within(number, int(number) == number and least <= number <= most))
+
+    return Kind(
+        message=f"must be a whole number from {least} to {most}",
+        read=read,
+        schema={"type": "integer", "minimum": least, "maximum": most},
+    )
+
+
+def number() -> Kind:
+    """Return the kind of all finite numbers."""
+    return Kind(
+        message="must be a number",
+        read=lambda value: float(_finite(value)),
+        schema={"type": "number"},
+    )
+
+
+def percent(*, with_hundred: bool) -> Kind:
+    """Return the kind of percents above 0, up to 100 or below."""
+
+    def read(value: Any) -> float:
+        number = _finite(value)
+        return float(_within(number, 0 < number < ALL or (with_hundred and number == ALL)))
+
+    return Kind(
+        message=f"must be a percentage above 0 and {'at most' if with_hundred else 'below'} {ALL}",
+        read=read,
+        schema={
+            "type": "number",
+            "minimum": 0,
+            "exclusiveMinimum": True,
+            "maximum": ALL,
+            **({} if with_hundred else {"exclusiveMaximum": True}),
+        },
+    )
+
+
+def _finite(value: Any) -> int | float:
+    """Return a finite number as it is; neither text nor true or false is one."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ValueError(value)
+    return value  # type: ignore[no-any-return]
+
+
+def _within(value: Any, allowed: bool) -> Any:
+    if not allowed:
+        raise ValueError(value)
+    return value
+
+
+def duration(least: timedelta, most: timedelta = MONTH) -> Kind:
+    """Return the kind of durations between two bounds, written such as 1m30s."""
+
+    def read(value: Any) -> timedelta:
+        length = value if isinstance(value, timedelta) else parse_duration(_text(value))
+        _within(length, least <= length <= most)
+        return length
+
+    def advice(value: Any) -> str | None:
+        meant = suggest_duration(value)
+        return None if meant in {None, value} else f"did you mean {meant}?"
+
+    lower, upper = format_duration(least), format_duration(most)
+    return Kind(
+        message=f"must be a duration such as 30s, 1m30s or 2h, from {lower} to {upper}",
+        read=read,
+        schema={"type": "string", "maxLength": DURATION_LENGTH, "pattern": DURATION_PATTERN},
+        cel=f"self.matches('{DURATION_PATTERN}') && duration(self) >= duration('{lower}') && "
+        f"duration(self) <= duration('{upper}')",
+        advice=advice,
+        write=format_duration,
+    )
+
+
+def text(form: str, most: int, pattern: str | None = None) -> Kind:
+    """Return the kind of texts of a certain form.
+
+    Args:
+        form: What is allowed, for people.
+        most: Longest allowed text, in characters.
+        pattern: Regular expression that must match; it also is RE2 and has no backslash.
+    """
+
+    def read(value: Any) -> str:
+        fits = 0 < len(_text(value)) <= most and (pattern is None or matches(pattern, value))
+        return str(_within(value, fits))
+
+    schema = {"type": "string", "minLength": 1, "maxLength": most}
+    return Kind(
+        message=f"must be {form} (at most {most} characters)",
+        read=read,
+        schema={**schema, "pattern": pattern} if pattern else schema,
+        cel=f"self.matches('{pattern}')" if pattern else None,
+    )
+
+
+def dns_label() -> Kind:
+    """Return the kind of names that may be one part of a DNS name."""
+    form = "a name of lower-case letters, digits and inner hyphens"
+    return text(form, 63, "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+
+
+def matches(pattern: str, value: str) -> bool:
+    """Whether `value` matches as in RE2, where `$` is the end and not a line break before it."""
+    return re.search(pattern.replace("$", r"\Z"), value) is not None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(value)  # noqa: TRY004 - pydantic collects ValueError
+    return value
+
+
+def port_reference() -> Kind:
+    """Return the kind of references to a container's port, by number or by name."""
+    port = whole(1, MOST_PORT)
+
+    def read(value: Any) -> int | str:
+        if not isinstance(value, str):
+            return int(port.read(value))
+        fits = len(value) <= LONGEST_PORT_NAME and matches(PORT_NAME, value)
+        return str(_within(value, fits and matches("[a-z]", value)))
+
+    return Kind(
+        message=f"must be a port number from 1 to {MOST_PORT}, or the name of a container port "
+        f"(at most {LONGEST_PORT_NAME} characters of a-z, 0-9 and -, with a letter)",
+        read=read,
+        schema={
+            "x-kubernetes-int-or-string": True,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": LONGEST_PORT_NAME,
+        },
+        cel=f"type(self) == int ? self >= 1 && self <= {MOST_PORT} : "
+        f"self.matches('{PORT_NAME}') && self.matches('[a-z]')",
+    )
+
+
+def labels(reserved: str | None = None) -> Kind:
+    """Return the kind of maps from text to text.
+
+    Args:
+        reserved: Keys may not begin with it.
+    """
+
+    def wrong(value: Mapping[Any, Any]) -> list[str]:
+        of_ours = [f"remove {key}" for key in value if reserved and str(key).startswith(reserved)]
+        pairs = value.items()
+        return of_ours + [f"quote {key}: {item}" for key, item in pairs if not _is_text(key, item)]
+
+    def read(value: Any) -> Mapping[str, str]:
+        return dict(_within(value, isinstance(value, Mapping) and not wrong(value)))
+
+    return Kind(
+        message="must be a map of text to text"
+        + (f", with no key that begins with {reserved}" if reserved else ""),
+        read=read,
+        schema={"type": "object", "additionalProperties": {"type": "string"}},
+        cel=f"self.all(key, !key.startsWith('{reserved}'))" if reserved else None,
+        advice=lambda value: ", ".join(wrong(value)) if isinstance(value, Mapping) else None,
+    )
+
+
+def _is_text(*values: Any) -> bool:
+    return all(isinstance(value, str) for value in values)

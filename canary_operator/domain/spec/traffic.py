@@ -1,0 +1,38 @@
+"""Who splits the requests."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from canary_operator.domain.spec.kinds import text
+from canary_operator.domain.spec.schema import Written, exactly_one_of
+
+HOST = text(
+    "a DNS name such as shop.example.com or *.example.com",
+    253,
+    "^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+)
+GATEWAY = text(
+    "mesh, or a Gateway as name or namespace/name",
+    317,
+    "^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+)
+
+
+class IstioTraffic(Written):
+    """Split requests with an Istio VirtualService."""
+
+    hosts: Annotated[tuple[Annotated[str, HOST], ...], Field(max_length=20)] = ()
+    """Hosts beside the rollout's own Service; the cluster's admin has to allow them."""
+
+    gateways: Annotated[tuple[Annotated[str, GATEWAY], ...], Field(max_length=20)] = ()
+    """Gateways that route the hosts, beside the mesh itself."""
+
+
+class TrafficSpec(Written):
+    """Who splits the requests between stable and canary: exactly one router."""
+
+    rules = (exactly_one_of("istio"),)
+
+    istio: IstioTraffic | None = None
+    """An Istio VirtualService, the default."""
