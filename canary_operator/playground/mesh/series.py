@@ -9,7 +9,7 @@ them; a scrape needs `honor_labels: true`.
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 BOUNDS_MILLISECONDS: tuple[float, ...] = (
@@ -65,6 +65,10 @@ class Workload:
     canonical_service: str = UNKNOWN
     canonical_revision: str = "latest"
 
+    def any_pod(self) -> "Workload":
+        """Return the workload alone: all that a caller's telemetry tells of the other side."""
+        return replace(self, pod="", address="")
+
 
 @dataclass(frozen=True)
 class ServiceIdentity:
@@ -78,12 +82,12 @@ class ServiceIdentity:
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that tells two series apart."""
+    """Everything that tells two series apart, and nothing else: Prometheus drops a twin."""
 
     reporter: Reporter
     source: Workload
     destination: Workload | None
-    """`None` when no endpoint was chosen."""
+    """`None` when no endpoint was chosen; at the source without its pod."""
     service: ServiceIdentity | None
     """`None` when no route matched."""
     code: int
@@ -117,6 +121,10 @@ class RequestMetrics:
         series.count += amount
         series.total_milliseconds += milliseconds * amount
         series.buckets[bisect_left(BOUNDS_MILLISECONDS, milliseconds)] += amount
+
+    def counts(self) -> dict[Request, float]:
+        """Return how many requests of each kind there were."""
+        return {request: series.count for request, series in self._series.items()}
 
     def reset(self) -> None:
         """Forget everything, as a restarted proxy does."""

@@ -99,13 +99,20 @@ def _request(line: Mapping[str, Any], source: Workload, reporter: Reporter) -> R
     return Request(
         reporter=reporter,
         source=source,
-        destination=Workload(**line["endpoint"]) if line.get("endpoint") else None,
+        destination=_destination(line, reporter),
         service=service_of(line.get("cluster")),
         code=int(line.get("code") or 0),
         flags=line.get("flags") or "-",
         protocol=RequestProtocol.GRPC if is_grpc else RequestProtocol.HTTP,
         grpc_status=str(status) if is_grpc and status is not None else "",
     )
+
+
+def _destination(line: Mapping[str, Any], reporter: Reporter) -> Workload | None:
+    if not line.get("endpoint"):
+        return None
+    workload = Workload(**line["endpoint"])
+    return workload.any_pod() if reporter is Reporter.SOURCE else workload
 
 
 def service_of(cluster: str | None) -> ServiceIdentity | None:

@@ -1,0 +1,70 @@
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from canary_operator.playground.loadgen import Failure, LoadGenerator
+
+
+@pytest.fixture
+async def pod(start_pod: Callable[..., Any]) -> Any:
+    return await start_pod("web-0", "web", "v1")
+
+
+async def finished(load: LoadGenerator, amount: int) -> None:
+    async with asyncio.timeout(10):
+        while load.counts.finished < amount:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_the_rate_is_kept_and_every_answer_counted(pod: Any) -> None:
+    async with LoadGenerator(f"http://{pod.address}:{pod.port}/", rate=200) as load:
+        begun = time.monotonic()
+        await finished(load, 300)
+        took = time.monotonic() - begun
+        counts = await load.stop()
+    assert 1.2 < took < 3.0
+    assert counts.sent == counts.finished == counts.by_version["v1"] == counts.by_status[200]
+    assert counts.failed == 0
+    assert pod.served == counts.sent
+    assert load.samples[0].requests == pytest.approx(200, abs=40)
+
+
+@pytest.mark.parametrize(
+    ("path", "failure", "version"),
+    [
+        pytest.param("/503", Failure.APPLICATION, "v1", id="a pod's own error"),
+        pytest.param("/hang-up", Failure.CONNECTION, None, id="a broken connection"),
+    ],
+)
+async def test_whose_fault_a_failure_is(
+    pod: Any, path: str, failure: Failure, version: str | None
+) -> None:
+    async with LoadGenerator(f"http://{pod.address}:{pod.port}{path}", rate=100) as load:
+        await finished(load, 20)
+        counts = await load.stop()
+    assert set(counts.failures) == {failure}
+    assert counts.failed == counts.sent
+    assert counts.failed_by_version[str(version)] == (counts.sent if version else 0)
+
+
+async def test_nobody_listening_does_not_stop_the_load(pod: Any) -> None:
+    await pod.refuse()
+    async with LoadGenerator(f"http://{pod.address}:{pod.port}/", rate=200) as load:
+        await finished(load, 50)
+        counts = await load.stop()
+    assert counts.failures[Failure.CONNECTION] == counts.sent >= 50
+
+
+async def test_slow_answers_do_not_slow_the_load(pod: Any) -> None:
+    async with LoadGenerator(
+        f"http://{pod.address}:{pod.port}/slow", rate=100, timeout_seconds=0.5
+    ) as load:
+        async with asyncio.timeout(10):
+            while load.counts.sent < 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert load.elapsed < 3
+        counts = await load.stop()
+    assert counts.failures[Failure.CONNECTION] == counts.sent
