@@ -220,8 +220,13 @@ def finish_promotion(at: Situation) -> Action | None:
 
 
 def return_spared_traffic(at: Situation) -> Action | None:
-    """Traffic that was left on the canary, as stable had no pod, goes back with the first pod."""
-    return Lower(0) if at.weight > 0 and at.stable.ready > 0 else None
+    """Traffic that was left on the canary, as stable had no pod, goes back with the first pod.
+
+    Nothing is spared where a person asked; then the router just did not take it the first time.
+    """
+    last = at.status.history[0] if at.status.history else None
+    asked = last is not None and last.reason in {Reason.ABORTED, Reason.REVERTED}
+    return Lower(0) if at.weight > 0 and (at.stable.ready > 0 or asked) else None
 
 
 def finish_roll_back(at: Situation) -> Action | None:

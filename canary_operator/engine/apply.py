@@ -39,7 +39,7 @@ async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: 
     if decision.traffic_first:
         error = await _tell_router(rollout, at, ports, target.route)
         if error is not None:
-            status = status.model_copy(update={"weight": at.route.weight or at.weight})
+            status = status.model_copy(update={"weight": at.weight})  # it was not taken away
     recorded = await _record(status, rollout, ports)
     for notice in decision.notices:
         ports.events.tell(rollout, notice)

@@ -39,6 +39,7 @@ class Histories(RuleBasedStateMachine):
         self.world.before_write = self.check_write
         self.world.after_write = self.check_written
         self.told = self.world.route
+        self.edited = False
         self.run(self.driver.work())
 
     def teardown(self) -> None:
@@ -60,6 +61,10 @@ class Histories(RuleBasedStateMachine):
         """Look at every single write of the router, not only at where things come to rest."""
         before, after = self.told, self.world.route
         self.told = after
+        if name == "status" and after.exists and not self.edited:
+            assert (self.driver.status.weight or 0) >= (after.weight or 0), "recorded, not lowered"
+        if name == "route":
+            self.edited = False
         if name != "route" or not after.weight:
             return
         status, canary = self.driver.status, self.world.deployments["canary"]
@@ -137,6 +142,7 @@ class Histories(RuleBasedStateMachine):
     def edit_weight_by_hand(self, weight: int) -> None:
         if self.world.route.exists:
             self.world.route = self.told = replace(self.world.route, weight=weight)
+            self.edited = True
         self.run(self.driver.settle())
 
     @rule(
