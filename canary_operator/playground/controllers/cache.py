@@ -22,6 +22,9 @@ Key = tuple[str, str]
 
 Listener = Callable[[Change], None]
 
+LONGEST_MEMORY = 4096
+"""How many deleted objects a cache remembers, so that late answers do not bring them back."""
+
 
 def key_of(item: Manifest) -> Key:
     """Return the key of an object."""
@@ -54,7 +57,7 @@ class Cache:
         self._client = client
         self._resource = resource
         self._items: dict[Key, Manifest] = {}
-        self._gone: set[str] = set()
+        self._gone: dict[str, None] = {}
         self._listeners: list[Listener] = []
 
     def __iter__(self) -> Iterator[Manifest]:
@@ -101,20 +104,26 @@ class Cache:
             )
         except NotFoundError:
             answer = {}
-        if answer.get("metadata", {}).get("deletionTimestamp"):
+        meta = answer.get("metadata", {})
+        if meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
             self.remember(answer)
-        elif (known := self._items.get((namespace, name))) and uid_of(known) == uid:
-            del self._items[namespace, name]
-            self._gone.add(uid)
+        else:
+            self._forget(item)
+
+    def _forget(self, item: Manifest) -> None:
+        """Drop an object for good: what is said about its uid later is older news."""
+        known = self._items.get(key_of(item))
+        if known and uid_of(known) == uid_of(item):
+            del self._items[key_of(item)]
+        self._gone[uid_of(item)] = None
+        if len(self._gone) > LONGEST_MEMORY:
+            del self._gone[next(iter(self._gone))]
 
     def _take_in(self, change: Change) -> None:
         if change.kind is ChangeKind.SYNCED:
             self.synced.set()
         elif change.kind is ChangeKind.DELETED:
-            self._gone.discard(uid_of(change.object))
-            known = self._items.get(key_of(change.object))
-            if known and uid_of(known) == uid_of(change.object):
-                del self._items[key_of(change.object)]
+            self._forget(change.object)
         else:
             self.remember(change.object)
         for listener in self._listeners:

@@ -24,6 +24,7 @@ from canary_operator.playground.controllers.deployment_status import (
     with_progress,
 )
 from canary_operator.playground.controllers.deployment_writes import DeploymentWrites
+from canary_operator.playground.controllers.replica_set_status import has_ended
 from canary_operator.playground.controllers.revisions import (
     DESIRED,
     REVISION,
@@ -148,9 +149,8 @@ class DeploymentController:
         else:
             revision = max(revision, annotation(revisions.new, REVISION))
             new = await self._write.refresh(deployment, revisions.new, revision)
-        deployment = await self._write.revision(deployment, revision)
         status = with_found_set(deployment, new, at, created=revisions.new is None)
-        return await self._write.status(deployment, status), new
+        return await self._write.status(deployment, status, revision), new
 
     async def _conclude(self, deployment: Manifest, limits: Limits, at: datetime) -> float | None:
         """Record counts and progress; return after how many seconds the deadline strikes."""
@@ -167,10 +167,7 @@ class DeploymentController:
         return sorted_out(deployment, self._replica_sets.controlled_by(deployment))
 
     def _has_running_pods(self, replica_set: Manifest) -> bool:
-        phases = (
-            pod.get("status", {}).get("phase") for pod in self._pods.controlled_by(replica_set)
-        )
-        return any(phase not in ("Succeeded", "Failed") for phase in phases)
+        return not all(map(has_ended, self._pods.controlled_by(replica_set)))
 
 
 def limits_of(deployment: Manifest) -> Limits:

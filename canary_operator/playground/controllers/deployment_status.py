@@ -84,6 +84,7 @@ def counts(deployment: Manifest, revisions: Revisions, limits: Limits, at: datet
     return {
         "observedGeneration": deployment["metadata"]["generation"],
         **{name: number for name, number in numbers.items() if number},
+        "terminatingReplicas": _sum(every, "terminatingReplicas"),
         "conditions": list(
             with_condition(tuple(status.get("conditions") or ()), _available(enough), at)
         ),

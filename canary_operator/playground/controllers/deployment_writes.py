@@ -28,22 +28,25 @@ class DeploymentWrites:
         self._deployments = deployments
         self._replica_sets = replica_sets
 
-    async def status(self, deployment: Manifest, status: Manifest) -> Manifest:
-        """Record a status; a Deployment that changed meanwhile is a conflict."""
-        if status == deployment.get("status", {}):
-            return deployment
-        body = {**deployment, "status": status}
-        answer = await self._client.replace(DEPLOYMENTS, body, subresource="status")
-        return self._deployments.remember(answer)
+    async def status(
+        self, deployment: Manifest, status: Manifest, revision: int | None = None
+    ) -> Manifest:
+        """Record a status; a Deployment that changed meanwhile is a conflict.
 
-    async def revision(self, deployment: Manifest, revision: int) -> Manifest:
-        """Number the present template of a Deployment."""
-        annotations = {REVISION: str(revision)}
-        if not _lacks(deployment, annotations):
+        The `revision` of the present template goes the same way, although it is an annotation:
+        written as one, it would count as a new generation.
+        """
+        annotations = {} if revision is None else {REVISION: str(revision)}
+        if status == deployment.get("status", {}) and not _lacks(deployment, annotations):
             return deployment
-        namespace, name = key_of(deployment)
-        body = {"metadata": {"annotations": annotations}}
-        answer = await self._client.patch(DEPLOYMENTS, name, body, namespace)
+        meta = deployment["metadata"]
+        present = meta.get("annotations") or {}
+        body = {
+            **deployment,
+            "metadata": {**meta, "annotations": {**present, **annotations}},
+            "status": status,
+        }
+        answer = await self._client.replace(DEPLOYMENTS, body, subresource="status")
         return self._deployments.remember(answer)
 
     async def create(self, deployment: Manifest, replica_set: Manifest) -> Manifest:

@@ -62,9 +62,10 @@ class ReplicaSetController:
         if not is_terminating(replica_set):
             failure = await self._make_pods(replica_set)
             await self._delete_pods(surplus(replica_set, self._active_pods(replica_set)))
-        pods, at = self._active_pods(replica_set), timestamps.now()
+        pods, at = self._pods.controlled_by(replica_set), timestamps.now()
         await self._record(replica_set, replica_set_status(replica_set, pods, failure, at))
-        return RETRY_SECONDS if failure else next_available(replica_set, pods, at)
+        active = self._active_pods(replica_set)
+        return RETRY_SECONDS if failure else next_available(replica_set, active, at)
 
     async def _make_pods(self, replica_set: Manifest) -> str | None:
         """Make the missing pods; return the API server's words where it refuses."""

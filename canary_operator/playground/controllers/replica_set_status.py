@@ -13,10 +13,19 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
+def has_ended(pod: Manifest) -> bool:
+    """Return whether a pod will never run again."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
 def is_active(pod: Manifest) -> bool:
     """Return whether a pod counts: it has not ended and nobody asked to delete it."""
-    ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    return not ended and not is_terminating(pod)
+    return not has_ended(pod) and not is_terminating(pod)
+
+
+def is_leaving(pod: Manifest) -> bool:
+    """Return whether a pod was asked to go and is still there."""
+    return not has_ended(pod) and is_terminating(pod)
 
 
 def ready_condition(pod: Manifest) -> Manifest | None:
@@ -44,27 +53,29 @@ def seconds_to_available(pod: Manifest, min_ready_seconds: int, at: datetime) ->
 def replica_set_status(
     replica_set: Manifest, pods: Sequence[Manifest], failure: str | None, at: datetime
 ) -> Manifest:
-    """Return the status of a ReplicaSet with these active pods.
+    """Return the status of a ReplicaSet.
 
     Args:
         replica_set: Whose status it is.
-        pods: Its active pods.
+        pods: All its pods.
         failure: Why pods could not be made, `None` where all went well.
         at: The present time.
     """
+    active = [pod for pod in pods if is_active(pod)]
     labels = replica_set["spec"]["template"].get("metadata", {}).get("labels") or {}
-    waits = _waits(replica_set, pods, at)
+    waits = _waits(replica_set, active, at)
     counts = {
-        "fullyLabeledReplicas": sum(contains(_labels(pod), labels) for pod in pods),
+        "fullyLabeledReplicas": sum(contains(_labels(pod), labels) for pod in active),
         "readyReplicas": len(waits),
         "availableReplicas": sum(not seconds for seconds in waits),
     }
-    conditions = [_failed(replica_set, failure, at)] if failure else []
+    conditions = {"conditions": [_failed(replica_set, failure, at)]} if failure else {}
     return {
-        "replicas": len(pods),
+        "replicas": len(active),
         **{name: count for name, count in counts.items() if count},
+        "terminatingReplicas": sum(is_leaving(pod) for pod in pods),
         "observedGeneration": replica_set["metadata"]["generation"],
-        **({"conditions": conditions} if conditions else {}),
+        **conditions,
     }
 
 
