@@ -9,8 +9,8 @@ all of its rollouts are judged.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from math import ceil, isfinite
+from datetime import datetime, timedelta
+from math import isfinite
 
 from canary_operator.adapters.metrics.batches import Batches
 from canary_operator.adapters.metrics.client import OnQuery, PrometheusClient, PrometheusSettings
@@ -45,6 +45,9 @@ from canary_operator.ports import Key, Measure
 
 __all__ = ["PrometheusMetrics", "PrometheusSettings"]
 
+SHARED_FOR = timedelta(milliseconds=500)
+"""Measures so close to each other share queries."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -75,6 +78,8 @@ class PrometheusMetrics:
         shared = max(1, connection.in_flight // 2)
         self._shared = Lane(shared, "prometheus-shared")
         self._custom = Lane(max(1, connection.in_flight - shared), "prometheus-custom")
+        self._ends: dict[timedelta, datetime] = {}
+        """End of the latest slice of each window length."""
         self._requests = Batches(self._count_requests, SUBJECTS_PER_QUERY)
         self._durations = Batches(self._measure_durations, SUBJECTS_PER_QUERY)
 
@@ -108,10 +113,10 @@ class PrometheusMetrics:
             return cannot_tell(check, str(error), look)
 
     async def _traffic_of(self, measure: Measure) -> Traffic:
-        return await self._requests.get(_slice(measure), self._subject(measure.key))
+        return await self._requests.get(self._slice(measure), self._subject(measure.key))
 
     async def _durations_of(self, measure: Measure) -> Durations:
-        return await self._durations.get(_slice(measure), self._subject(measure.key))
+        return await self._durations.get(self._slice(measure), self._subject(measure.key))
 
     async def _count_requests(
         self, time: Slice, subjects: Sequence[Subject]
@@ -156,11 +161,15 @@ class PrometheusMetrics:
             "window": duration(measure.window),
         }
 
+    def _slice(self, measure: Measure) -> Slice:
+        """Return the window, ending a moment later where that makes it the same for others.
+
+        Later and not earlier, so that it never reaches back to the weight before.
+        """
+        end = self._ends.get(measure.window)
+        if end is None or not measure.at <= end <= measure.at + 2 * SHARED_FOR:
+            end = self._ends[measure.window] = measure.at + SHARED_FOR
+        return Slice(measure.window, end)
+
     def _subject(self, key: Key) -> Subject:
         return Subject(key.namespace, key.name, self._settings.cluster_domain)
-
-
-def _slice(measure: Measure) -> Slice:
-    """Return the window, ending with the second: measures of the same second share queries."""
-    ends_at = datetime.fromtimestamp(ceil(measure.at.timestamp()), tz=UTC)
-    return Slice(measure.window, ends_at)
