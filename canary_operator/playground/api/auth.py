@@ -1,0 +1,176 @@
+"""Who asks, and may they: bearer tokens, and rules from stored roles and bindings.
+
+Off by default: then everybody is the cluster's admin, as on a laptop cluster.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from canary_operator.playground.api.errors import APIError, forbidden, unauthorized
+from canary_operator.playground.api.objects import Object
+from canary_operator.playground.api.requests import Request
+from canary_operator.playground.api.store import Store
+
+RBAC = "rbac.authorization.k8s.io"
+MASTERS = "system:masters"
+ACCOUNT = "system:serviceaccount:"
+ISSUED = "playground:"
+"""Prefix of tokens that the server itself issued for service accounts."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who sends requests."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+ADMIN = User("system:admin", (MASTERS, "system:authenticated"))
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+
+
+def service_account(namespace: str, name: str) -> User:
+    """Return the user that a service account is."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    return User(f"{ACCOUNT}{namespace}:{name}", (*groups, "system:authenticated"))
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """One question to the authorizer."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+    """Set for requests that name no resource, such as `/healthz`."""
+
+    @property
+    def qualified_resource(self) -> str:
+        """Return resource and subresource as rules name them."""
+        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+
+
+@dataclass
+class Authorizer:
+    """Authentication and authorization; `enabled` turns both on."""
+
+    store: Store
+    enabled: bool = False
+    tokens: dict[str, User] = field(default_factory=dict)
+
+    def user_of(self, header: str) -> User:
+        """Return who sent a request with this `Authorization` header.
+
+        Raises:
+            APIError: nobody has this token (401).
+        """
+        if not self.enabled:
+            return ADMIN
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            return ANONYMOUS
+        user = self.known(token)
+        if user is None:
+            raise unauthorized()
+        return user
+
+    def known(self, token: str) -> User | None:
+        """Return whose token this is."""
+        if token in self.tokens:
+            return self.tokens[token]
+        if token.startswith(ISSUED + ACCOUNT):
+            namespace, name, *_ = token.removeprefix(ISSUED + ACCOUNT).split(":")
+            return service_account(namespace, name)
+        return None
+
+    def allows(self, user: User, asked: Attributes) -> bool:
+        """Tell whether a rule allows what is asked."""
+        if not self.enabled or MASTERS in user.groups:
+            return True
+        if asked.path:
+            return True  # discovery and health are open to everybody here
+        return any(_rule_allows(rule, asked) for rule in self.rules(user, asked.namespace))
+
+    def rules(self, user: User, namespace: str) -> Iterator[Object]:
+        """Iterate over the rules that apply to a user in a namespace."""
+        scopes = [("clusterrolebindings", "")]
+        if namespace:
+            scopes.append(("rolebindings", namespace))
+        for plural, scope in scopes:
+            for _, stored in self.store.scan((RBAC, plural), scope):
+                if any(_is_subject(s, user, scope) for s in stored.obj.get("subjects") or ()):
+                    yield from self._rules_of(stored.obj["roleRef"], scope)
+
+    def _rules_of(self, reference: Mapping[str, str], namespace: str) -> Iterable[Object]:
+        cluster = reference["kind"] == "ClusterRole"
+        plural, scope = ("clusterroles", "") if cluster else ("roles", namespace)
+        stored = self.store.get((RBAC, plural), (scope, reference["name"]))
+        rules: list[Object] = (stored.obj.get("rules") or []) if stored else []
+        return rules
+
+    def require(self, user: User, asked: Attributes) -> None:
+        """Refuse what no rule allows.
+
+        Raises:
+            APIError: no rule allows it (403), in the words of the real server.
+        """
+        if not self.allows(user, asked):
+            raise denied(user, asked)
+
+
+def denied(user: User, asked: Attributes) -> APIError:
+    """Return the refusal of a request that no rule allows."""
+    where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
+    detail = (
+        f'User "{user.name}" cannot {asked.verb} resource "{asked.qualified_resource}" '
+        f'in API group "{asked.group}" {where}'
+    )
+    return forbidden(asked.group, asked.resource, asked.name, detail)
+
+
+def attributes(request: Request) -> Attributes:
+    """Return the question that a request asks."""
+    return Attributes(
+        request.verb,
+        request.group,
+        request.resource,
+        request.subresource,
+        request.namespace,
+        request.name,
+    )
+
+
+def _is_subject(subject: Mapping[str, str], user: User, namespace: str) -> bool:
+    match subject["kind"]:
+        case "User":
+            return subject["name"] == user.name
+        case "Group":
+            return subject["name"] in user.groups
+        case _:
+            home = subject.get("namespace") or namespace
+            return f"{ACCOUNT}{home}:{subject['name']}" == user.name
+
+
+def _rule_allows(rule: Mapping[str, list[str]], asked: Attributes) -> bool:
+    resources = rule.get("resources") or ()
+    names = rule.get("resourceNames") or ()
+    fits_resource = (
+        "*" in resources
+        or asked.qualified_resource in resources
+        or (asked.subresource and f"*/{asked.subresource}" in resources)
+    )
+    return bool(
+        _has(rule.get("verbs"), asked.verb)
+        and _has(rule.get("apiGroups"), asked.group)
+        and fits_resource
+        and (not names or asked.name in names)
+    )
+
+
+def _has(values: list[str] | None, wanted: str) -> bool:
+    return "*" in (values or ()) or wanted in (values or ())

@@ -1,0 +1,58 @@
+"""Everything that one embedded API server consists of, wired together."""
+
+from dataclasses import dataclass, field
+
+from canary_operator.playground.api import services
+from canary_operator.playground.api.auth import Authorizer
+from canary_operator.playground.api.deletion import delete
+from canary_operator.playground.api.errors import APIError
+from canary_operator.playground.api.faults import Faults
+from canary_operator.playground.api.gc import GarbageCollector
+from canary_operator.playground.api.lifecycle import Lifecycle
+from canary_operator.playground.api.operations import Operations, Target
+from canary_operator.playground.api.options import DeleteOptions, WriteOptions
+from canary_operator.playground.api.registry import Registry
+from canary_operator.playground.api.requests import RequestLog
+from canary_operator.playground.api.store import Key, Storage, Store
+
+FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+@dataclass
+class Cluster:
+    """The state and the switches of one server."""
+
+    store: Store = field(default_factory=Store)
+    registry: Registry = field(default_factory=Registry)
+    faults: Faults = field(default_factory=Faults)
+    requests: RequestLog = field(default_factory=RequestLog)
+
+    def __post_init__(self) -> None:
+        self.authorizer = Authorizer(self.store)
+        self.operations = Operations(self.store, self.registry)
+        self.operations.admission.append(services.AddressPool(self.store).assign)
+        GarbageCollector(self.store, self.remove)
+        Lifecycle(self.store, self.registry, self.remove)
+
+    def populate(self) -> None:
+        """Create what every cluster has from the beginning."""
+        namespaces = self.registry.builtin("", "namespaces")
+        for name in FIRST_NAMESPACES:
+            self.operations.create(
+                Target(namespaces, "", name), {"metadata": {"name": name}}, WriteOptions()
+            )
+
+    def remove(self, storage: Storage, key: Key, propagation: str) -> None:
+        """Delete an object on behalf of the server itself; one that is gone is fine."""
+        resource = self.registry.any_version(storage)
+        if resource is None:
+            return
+        target = Target(resource, *key)
+        try:
+            delete(self.operations, target, DeleteOptions(propagation=propagation))
+        except APIError as error:
+            if error.code != NOT_FOUND:
+                raise
+
+
+NOT_FOUND = 404

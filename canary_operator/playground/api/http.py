@@ -1,0 +1,285 @@
+"""HTTP: from an aiohttp request to an operation and back."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from canary_operator.playground.api import admin, discovery, openapi, protobuf
+from canary_operator.playground.api.auth import Attributes, attributes
+from canary_operator.playground.api.cluster import Cluster
+from canary_operator.playground.api.dispatch import Answer, Call, Dispatcher
+from canary_operator.playground.api.errors import (
+    APIError,
+    bad_request,
+    no_such_path,
+    unsupported_media_type,
+)
+from canary_operator.playground.api.faults import Fault
+from canary_operator.playground.api.paths import Split, resolve, split
+from canary_operator.playground.api.requests import Request
+from canary_operator.playground.api.watch import WatchRequest, stream
+
+READABLE = ("application/json", "application/yaml")
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
+HEALTH = ("readyz", "healthz", "livez")
+MAX_BODY = 8 << 20
+
+
+class Front:
+    """The HTTP face of one cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._dispatcher = Dispatcher(cluster)
+
+    def app(self) -> web.Application:
+        """Return the aiohttp application."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        return app
+
+    async def _handle(self, http: web.Request) -> web.StreamResponse:
+        try:
+            parts = [part for part in http.path.split("/") if part]
+            path = split(parts)
+            if path is not None and path.rest:
+                return await self._resource(http, path)
+            return await self._other(http, parts)
+        except APIError as error:
+            return refusal(error)
+
+    async def _other(self, http: web.Request, parts: list[str]) -> web.StreamResponse:
+        """Answer everything that is not a resource."""
+        if parts and parts[0] == admin.PREFIX:
+            return await admin.handle(self._cluster, http, parts[1:])
+        return self._document(http, parts)
+
+    def _document(self, http: web.Request, parts: list[str]) -> web.Response:
+        registry, accept = self._cluster.registry, http.headers.get("Accept", "")
+        whole = discovery.wants_aggregated(accept)
+        match parts:
+            case []:
+                return json_response({"paths": ["/api", "/apis", "/openapi/v3", "/version"]})
+            case [name, *_] if name in HEALTH:
+                return web.Response(text="ok")
+            case ["version"]:
+                return json_response(discovery.VERSION)
+            case ["openapi", "v2"] if "json" in accept or "*/*" in accept:
+                return json_response(openapi.SWAGGER)
+            case ["openapi", "v3"]:
+                return json_response(openapi.index(registry))
+            case ["openapi", "v3", *rest]:
+                return json_response(openapi.document(registry, rest))
+            case ["api" | "apis" as root] if whole:
+                body = discovery.aggregated(registry, core=root == "api")
+                return json_response(body, content_type=discovery.AGGREGATED)
+            case ["api"]:
+                return json_response(discovery.api_versions(http.host))
+            case ["apis"]:
+                return json_response(discovery.group_list(registry))
+            case ["apis", group]:
+                return json_response(discovery.one_group(registry, group))
+            case ["api", version]:
+                return json_response(discovery.resource_list(registry, "", version))
+            case ["apis", group, version]:
+                return json_response(discovery.resource_list(registry, group, version))
+            case _:
+                raise no_such_path()
+
+    # ------------------------------------------------------------------ resources
+
+    async def _resource(self, http: web.Request, path: Split) -> web.StreamResponse:
+        request = _described(http, path)
+        fault = self._cluster.faults.hit(request)
+        if fault is not None and fault.delay:
+            await asyncio.sleep(fault.delay)
+        try:
+            if fault is not None and not fault.after:
+                _break(fault, http)
+            response = await self._served(http, path, request, fault)
+            if fault is not None and fault.after:
+                _break(fault, http)
+        except APIError as error:
+            self._cluster.requests.add(replace(request, code=error.code))
+            return refusal(error)
+        except ConnectionResetError:
+            self._cluster.requests.add(request)
+            raise
+        return response
+
+    async def _served(
+        self, http: web.Request, path: Split, request: Request, fault: Fault | None
+    ) -> web.StreamResponse:
+        authorizer = self._cluster.authorizer
+        user = authorizer.user_of(http.headers.get("Authorization", ""))
+        request = replace(request, user=user.name)
+        authorizer.require(user, attributes(request))
+        resolved = resolve(path, self._cluster.registry)
+        call = Call(http.method, resolved, http.query, http.headers, await _body(http), user)
+        answer = self._dispatcher.answer(call)
+        code = 200 if isinstance(answer, WatchRequest) else answer.status
+        self._cluster.requests.add(replace(request, code=code))
+        if isinstance(answer, WatchRequest):
+            return await self._stream(http, answer, fault)
+        return _plain(answer)
+
+    async def _stream(
+        self, http: web.Request, wanted: WatchRequest, fault: Fault | None
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.enable_chunked_encoding()
+        await response.prepare(http)
+        if fault is not None and fault.expire_watch:
+            await response.write(_expired())
+            return response
+        limit = fault.drop_watch_after if fault is not None else None
+        try:
+            async with asyncio.timeout(limit):
+                async for line in stream(self._cluster.store, wanted):
+                    await response.write(line)
+        except TimeoutError:
+            _abort(http)
+        except ConnectionResetError:  # the client went away, which is how watches end
+            pass
+        return response
+
+
+def _described(http: web.Request, path: Split) -> Request:
+    """Return what a request asks for, in the words of RBAC; the resource need not exist."""
+    rest, namespace = path.rest, ""
+    if rest[0] == "namespaces" and len(rest) > 1:
+        namespace = rest[1]
+        inside = len(rest) > 2 and rest[2] not in ("status", "finalize")  # noqa: PLR2004
+        rest = rest[2:] if inside else rest
+    resource, name, subresource = [*rest, "", ""][:3]
+    verb = VERBS.get(http.method, http.method.lower())
+    if not name:
+        watching = http.query.get("watch") in ("true", "1")
+        verb = {"get": "watch" if watching else "list", "delete": "deletecollection"}.get(
+            verb, verb
+        )
+    return Request(
+        user_agent=http.headers.get("User-Agent", ""),
+        verb=verb,
+        group=path.group,
+        resource=resource,
+        subresource=subresource,
+        namespace=namespace,
+        name=name,
+        dry_run=bool(http.query.get("dryRun")),
+    )
+
+
+async def _body(http: web.Request) -> Any:
+    """Read a body as JSON or YAML.
+
+    Raises:
+        APIError: it is in another format (415), or cannot be read (400).
+    """
+    if http.method == "GET" or not http.can_read_body:
+        return None
+    kind = http.content_type
+    data = await http.read()
+    if not data:
+        return None
+    if "protobuf" in kind:
+        if not protobuf.readable(data):
+            raise unsupported_media_type(READABLE)
+        return protobuf.decode(data)
+    try:
+        return yaml.load(data, LOADER) if "yaml" in kind else json.loads(data)
+    except (ValueError, yaml.YAMLError) as error:
+        if "yaml" in kind:
+            raise bad_request(f"error decoding YAML: {error}") from error
+        raise bad_request(f"error decoding JSON: {error}") from error
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: times stay strings."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+LOADER: Any = _Loader
+
+
+def json_response(
+    body: Any, status: int = 200, content_type: str = "application/json"
+) -> web.Response:
+    """Return a response in JSON."""
+    data = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    return web.Response(body=data, status=status, headers={"Content-Type": content_type})
+
+
+def refusal(error: APIError) -> web.Response:
+    """Return the Status of a refusal."""
+    response = json_response(error.status(), error.code)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _plain(answer: Answer) -> web.Response:
+    response = web.Response(
+        body=answer.body, status=answer.status, headers={"Content-Type": answer.content_type}
+    )
+    for warning in answer.warnings:
+        quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{quoted}"')
+    return response
+
+
+def _break(fault: Fault, http: web.Request) -> None:
+    """Carry out a fault that takes the answer away."""
+    if fault.reset:
+        _abort(http)
+        raise ConnectionResetError("a fault closed the connection")
+    if fault.status is not None:
+        reason, message = _REASONS.get(fault.status, ("InternalError", "injected fault"))
+        raise APIError(
+            fault.status,
+            fault.reason or reason,
+            fault.message or message,
+            {"retryAfterSeconds": fault.retry_after} if fault.retry_after is not None else None,
+            fault.retry_after,
+        )
+
+
+_REASONS = {
+    401: ("Unauthorized", "Unauthorized"),
+    403: ("Forbidden", "forbidden by an injected fault"),
+    404: ("NotFound", "the server could not find the requested resource"),
+    409: (
+        "Conflict",
+        "the object has been modified; please apply your changes to the latest version and try again",
+    ),
+    410: ("Expired", "The resourceVersion for the provided list is too old."),
+    429: (
+        "TooManyRequests",
+        "the server has received too many requests and has asked us to try again later",
+    ),
+    500: ("InternalError", "an error on the server has prevented the request from succeeding"),
+    503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
+    504: ("Timeout", "the server was unable to return a response in the time allotted"),
+}
+
+
+def _abort(http: web.Request) -> None:
+    if http.transport is not None:
+        http.transport.abort()
+
+
+def _expired() -> bytes:
+    error = APIError(410, "Expired", "The resourceVersion for the provided watch is too old.")
+    return json.dumps({"type": "ERROR", "object": error.status()}).encode() + b"\n"
+
+
+Handler = Callable[[web.Request], Any]
+__all__ = ["Attributes", "Front", "Handler", "json_response", "refusal"]

@@ -1,0 +1,231 @@
+"""From a request body to an object that may be stored: decode, prune, default, check."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from canary_operator.playground.api import cel, meta, strategies
+from canary_operator.playground.api.builtin_schema import model_schema
+from canary_operator.playground.api.decode import WrongTypeError, decode
+from canary_operator.playground.api.errors import (
+    APIError,
+    Cause,
+    bad_request,
+    conflict,
+    invalid,
+    unprocessable,
+)
+from canary_operator.playground.api.kinds import Resource
+from canary_operator.playground.api.objects import Object, compact_json, without
+from canary_operator.playground.api.options import WriteOptions
+from canary_operator.playground.api.quantity import QuantityError
+from canary_operator.playground.api.structural import prune, with_defaults
+from canary_operator.playground.api.validation import ABSENT, validate
+from canary_operator.playground.api.views import storable
+
+BLOCKING = (
+    "FieldValueRequired",
+    "FieldValueNotSupported",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+)
+UNCHECKED = Cause(
+    "FieldValueInvalid",
+    "",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation",
+)
+
+
+def expect_kind(body: Any, resource: Resource) -> Object:
+    """Return the body of a create or an update if it is of the resource that the path names.
+
+    Raises:
+        APIError: it is not (400).
+    """
+    if not isinstance(body, dict):
+        raise bad_request(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal "
+            f"{'array' if isinstance(body, list) else 'string'} into Go value of type "
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+            'Kind string "json:\\"kind,omitempty\\"" }'
+        )
+    kind, version = body.get("kind"), body.get("apiVersion")
+    if not kind and (resource.custom or version):
+        text = compact_json(body)
+        raise bad_request(f"Object 'Kind' is missing in '{text}'")
+    if resource.custom and not version:
+        raise bad_request(f"Object 'apiVersion' is missing in '{compact_json(body)}'")
+    if kind and kind != resource.kind:
+        raise bad_request(
+            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f'no kind "{kind}" is registered for version "{version}"'
+            if version == resource.api_version and not resource.custom
+            else f"the object provided is unrecognized (must be of type {resource.kind}): "
+            f"couldn't get version/kind"
+        )
+    if version and version != resource.api_version:
+        raise bad_request(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+    return {**body, "apiVersion": resource.api_version, "kind": resource.kind}
+
+
+class Decoder:
+    """Reads bodies of one request: unknown fields become warnings, or a refusal when strict."""
+
+    def __init__(self, resource: Resource, options: WriteOptions) -> None:
+        self._resource = resource
+        self._options = options
+
+    def read(self, body: Object, from_patch: bool = False) -> Object:
+        """Return the object in the shape that the store keeps, with defaults.
+
+        Raises:
+            APIError: a value has the wrong type, or unknown fields are not allowed (400, or 422
+                when the object comes out of a patch).
+        """
+        obj = self._decoded(body, from_patch)
+        if self._resource.custom:
+            return dict(with_defaults(obj, self._resource.schema))
+        return strategies.of(self._resource.kind).default(storable(self._resource, obj))
+
+    def _decoded(self, body: Object, from_patch: bool) -> Object:
+        unknown: list[str] = []
+        try:
+            if self._resource.custom:
+                obj = self._decoded_custom(body, unknown)
+            else:
+                decoded = decode(body, self._resource.schema)
+                obj, unknown = decoded.value, decoded.unknown
+        except (WrongTypeError, QuantityError) as error:
+            raise self._refusal(str(error), body, from_patch) from error
+        self._report(unknown, body, from_patch)
+        return obj
+
+    def _decoded_custom(self, body: Object, unknown: list[str]) -> Object:
+        """Prune by the definition; metadata has the same type everywhere."""
+        read = decode(body.get("metadata") or {}, model_schema("V1ObjectMeta"))
+        obj: Object = prune(body, self._resource.schema, "", unknown)
+        unknown += (f"metadata.{name}" for name in read.unknown)
+        return {**obj, "metadata": read.value}
+
+    def _report(self, unknown: Iterable[str], body: Object, from_patch: bool) -> None:
+        problems = [f'unknown field "{path}"' for path in sorted(unknown)]
+        if not problems or self._options.validation == "Ignore":
+            return
+        if self._options.validation == "Warn":
+            self._options.warnings.extend(problems)
+            return
+        raise self._refusal(f"strict decoding error: {', '.join(problems)}", body, from_patch)
+
+    def _refusal(self, problem: str, body: Object, from_patch: bool) -> APIError:
+        if from_patch:
+            return unprocessable("", "", "", [invalid("patch", compact_json(body), problem)])
+        resource = self._resource
+        if resource.custom and problem.startswith("strict"):
+            return bad_request(problem)
+        return bad_request(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a '
+            f"{resource.kind}: {problem}"
+        )
+
+
+def readable_config(config: Object, resource: Resource) -> Object:
+    """Return an applied configuration if every field is declared.
+
+    Ownership needs a type for every field, so apply refuses what other writes only warn about.
+
+    Raises:
+        APIError: a field is unknown (500, as the real server) or has the wrong type.
+    """
+    unknown: list[str] = []
+    if (config.get("metadata") or {}).get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
+    try:
+        if resource.custom:
+            prune(config, resource.schema, "", unknown)
+        else:
+            decoded = decode(config, resource.schema)
+            unknown = decoded.unknown
+    except (WrongTypeError, QuantityError) as error:
+        raise _untyped(config, resource, str(error)) from error
+    if unknown:
+        problem = f".{unknown[0]}: field not declared in schema"
+        raise _untyped(config, resource, problem)
+    return config
+
+
+def _untyped(config: Object, resource: Resource, problem: str) -> APIError:
+    given = config.get("metadata") or {}
+    where = f"{given.get('namespace', '')}/{given.get('name', '')}"
+    message = (
+        f"failed to create typed patch object ({where}; {resource.api_version}, "
+        f"Kind={resource.kind}): {problem}"
+    )
+    return APIError(500, "", message)
+
+
+def applicable(config: Object, resource: Resource, subresource: str) -> Object:
+    """Return the part of a configuration that this door applies; the rest is ignored."""
+    if subresource == "status":
+        common = {k: v for k, v in config.items() if k in ("apiVersion", "kind", "status")}
+        return {**common, "metadata": {}}
+    return without(config, "status") if resource.has_status else config
+
+
+def check_new(obj: Object, resource: Resource) -> None:
+    """Refuse a new object that breaks a rule (422)."""
+    causes = [*meta.check(obj, resource)]
+    if resource.custom:
+        causes += _check_custom(obj, resource, None, subresource="")
+    else:
+        causes += strategies.of(resource.kind).check(obj)
+    _refuse(obj, resource, causes)
+
+
+def check_changed(new: Object, old: Object, resource: Resource, subresource: str) -> None:
+    """Refuse an update that breaks a rule (422), or that meant another object (409)."""
+    uid = new["metadata"].get("uid")
+    if uid != old["metadata"]["uid"]:
+        detail = (
+            f"Precondition failed: UID in precondition: {uid}, "
+            f"UID in object meta: {old['metadata']['uid']}"
+        )
+        raise conflict(resource.group, resource.plural, old["metadata"]["name"], detail)
+    causes = [*meta.check_always(new)]
+    if resource.custom:
+        causes += _check_custom(new, resource, old, subresource)
+    else:
+        strategy = strategies.of(resource.kind)
+        causes += strategy.check_update(new, old)
+        if not subresource:
+            causes += strategy.check(new)
+    _refuse(new, resource, causes)
+
+
+def _check_custom(
+    obj: Object, resource: Resource, old: Object | None, subresource: str
+) -> list[Cause]:
+    skipped = ("metadata", "apiVersion", "kind")
+    parts = [name for name in obj if name not in skipped and subresource in ("", name)]
+    before = {} if old is None else {name: old[name] for name in parts if name in old}
+    judged = {name: obj[name] for name in parts}
+    schema = resource.schema
+    if subresource:
+        properties = {subresource: schema.get("properties", {}).get(subresource, {})}
+        schema = {"type": "object", "properties": properties}
+    causes = list(validate(judged, schema, "", ABSENT if old is None else before))
+    rules = cel.rules_of(resource.schema)
+    if not rules:
+        return causes
+    if any(cause.reason in BLOCKING for cause in causes):
+        return [*causes, UNCHECKED]
+    return [*causes, *cel.check(obj, resource.schema, old)]
+
+
+def _refuse(obj: Object, resource: Resource, causes: list[Cause]) -> None:
+    if causes:
+        name = obj["metadata"].get("name", "")
+        raise unprocessable(resource.group, resource.kind, name, causes)

@@ -1,0 +1,294 @@
+"""Create, update, patch and delete: the only functions that change the store.
+
+Each one is synchronous: nothing can happen between what it read and what it writes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from canary_operator.playground.api import intake, managed, meta, patches, strategies
+from canary_operator.playground.api.errors import (
+    STALE,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+    unprocessable,
+)
+from canary_operator.playground.api.generation import next_generation
+from canary_operator.playground.api.kinds import Resource
+from canary_operator.playground.api.objects import Object, same, without
+from canary_operator.playground.api.options import WriteOptions
+from canary_operator.playground.api.registry import Registry
+from canary_operator.playground.api.store import Key, Store
+from canary_operator.playground.api.structural import with_defaults
+from canary_operator.playground.api.views import served
+
+
+@dataclass(frozen=True)
+class Target:
+    """The object that a request names."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    subresource: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Return its key in the store."""
+        return (self.namespace if self.resource.namespaced else "", self.name)
+
+
+class Operations:
+    """Writes with the semantics of the real server, on one store."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self.store = store
+        self.registry = registry
+        self.admission: list[Callable[[Object, Resource, Object | None], Object]] = []
+
+    # ------------------------------------------------------------------ reading
+
+    def read(self, target: Target) -> Object:
+        """Return the stored object.
+
+        Raises:
+            APIError: there is none (404).
+        """
+        resource = target.resource
+        stored = self.store.get(resource.storage, target.key)
+        if stored is None:
+            raise not_found(resource.group, resource.plural, target.name)
+        return stored.obj
+
+    # ------------------------------------------------------------------ creating
+
+    def create(self, target: Target, body: Any, options: WriteOptions) -> Object:
+        """Store a new object.
+
+        Raises:
+            APIError: it may not be stored (400, 403, 404, 409, 422).
+        """
+        resource = target.resource
+        body = self._addressed(intake.expect_kind(body, resource), target)
+        if (body.get("metadata") or {}).get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        obj = intake.Decoder(resource, options).read(body)
+        writer = managed.Writer(options.manager, managed.UPDATE, resource.api_version)
+        return self._create(target, obj, options, writer)
+
+    def _create(
+        self, target: Target, obj: Object, options: WriteOptions, writer: managed.Writer
+    ) -> Object:
+        resource = target.resource
+        obj = meta.for_create(obj, resource, target.namespace)
+        self._require_namespace(target, obj)
+        obj = self._admitted(self._first(obj, resource), resource, None)
+        intake.check_new(obj, resource)
+        if writer.operation == managed.UPDATE:
+            obj = self._with_first_manager(obj, resource, writer)
+        key = (target.key[0], obj["metadata"]["name"])
+        if self.store.get(resource.storage, key) is not None:
+            raise already_exists(resource.group, resource.plural, key[1])
+        if options.dry_run:
+            return obj
+        return self.store.put(resource.storage, key, obj).obj
+
+    @staticmethod
+    def _addressed(body: Object, target: Target) -> Object:
+        """Compare the object's own name and namespace with the path."""
+        given = body.get("metadata") or {}
+        if not isinstance(given, dict):
+            raise bad_request("metadata must be an object")
+        namespace = given.get("namespace")
+        if target.resource.namespaced and namespace and namespace != target.namespace:
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the "
+                "request"
+            )
+        name = given.get("name")
+        if target.name and name and name != target.name:
+            raise bad_request(
+                f"the name of the object ({name}) does not match the name on the URL "
+                f"({target.name})"
+            )
+        if target.name and not name:
+            given = {**given, "name": target.name}
+        return {**body, "metadata": given}
+
+    def _require_namespace(self, target: Target, obj: Object) -> None:
+        resource = target.resource
+        if not resource.namespaced:
+            return
+        found = self.store.get(("", "namespaces"), ("", target.namespace))
+        if found is None:
+            raise not_found("", "namespaces", target.namespace)
+        if found.obj["metadata"].get("deletionTimestamp"):
+            detail = (
+                f"unable to create new content in namespace {target.namespace} because it is "
+                "being terminated"
+            )
+            raise forbidden(
+                resource.group, resource.plural, obj["metadata"].get("name", ""), detail
+            )
+
+    @staticmethod
+    def _first(obj: Object, resource: Resource) -> Object:
+        """Return a new object as it starts: status belongs to controllers."""
+        if resource.custom:
+            obj = without(obj, "status") if resource.has_status else obj
+            obj = {**obj, "metadata": {**obj["metadata"], "generation": 1}}
+            return dict(with_defaults(obj, resource.schema))
+        return next_generation(strategies.of(resource.kind).first(obj), None, resource)
+
+    def _admitted(self, obj: Object, resource: Resource, old: Object | None) -> Object:
+        for step in self.admission:
+            obj = step(obj, resource, old)
+        return obj
+
+    @staticmethod
+    def _with_first_manager(obj: Object, resource: Resource, writer: managed.Writer) -> Object:
+        zero = strategies.of(resource.kind).zero or {}
+        shaped = served(resource, obj)
+        fields = managed.after_update(zero, shaped, writer, resource.schema, ())
+        return _with_managers(obj, fields)
+
+    # ------------------------------------------------------------------ changing
+
+    def update(self, target: Target, body: Any, options: WriteOptions) -> Object:
+        """Replace an object (PUT).
+
+        Raises:
+            APIError: it may not be replaced (400, 404, 409, 422).
+        """
+        resource = target.resource
+        body = self._addressed(intake.expect_kind(body, resource), target)
+        old = self.read(target)
+        obj = intake.Decoder(resource, options).read(body)
+        given = obj["metadata"]
+        if not given.get("uid"):
+            obj = {**obj, "metadata": {**given, "uid": old["metadata"]["uid"]}}
+        if not given.get("resourceVersion") and resource.custom:
+            cause = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise unprocessable(resource.group, resource.kind, target.name, [cause])
+        return self.commit(target, old, obj, options)
+
+    def patch(self, target: Target, kind: str, patch: Any, options: WriteOptions) -> Object:
+        """Change an object by a JSON, merge or strategic merge patch.
+
+        Raises:
+            APIError: the patch may not be applied (400, 404, 409, 415, 422).
+        """
+        resource = target.resource
+        old = self.read(target)
+        shaped = served(resource, old)
+        changed = patches.apply(kind, shaped, patch, resource)
+        if not isinstance(changed, dict):
+            raise patches.rejected()
+        body = intake.expect_kind(changed, resource)
+        obj = intake.Decoder(resource, options).read(body, from_patch=True)
+        return self.commit(target, old, obj, options)
+
+    def commit(self, target: Target, old: Object, new: Object, options: WriteOptions) -> Object:
+        """Store `new` in place of `old` on behalf of an ordinary writer.
+
+        Raises:
+            APIError: `new` was made from another version (409) or breaks a rule (422).
+        """
+        self._refuse_stale(target, old, new)
+        resource = target.resource
+        new = self._prepared(target, old, new)
+        writer = managed.Writer(
+            options.manager, managed.UPDATE, resource.api_version, target.subresource
+        )
+        base = managed.entries(new) or managed.entries(old)
+        if new["metadata"].get("managedFields") == [{}]:
+            base = ()
+        fields = managed.after_update(
+            served(resource, old), served(resource, new), writer, resource.schema, base
+        )
+        return self._store(target, old, _with_managers(new, fields), options)
+
+    def apply(self, target: Target, config: Any, options: WriteOptions) -> Object:
+        """Apply a configuration (server-side apply); creates the object when there is none.
+
+        Raises:
+            APIError: other managers own what would change (409), or a rule is broken.
+        """
+        resource = target.resource
+        config = self._addressed(intake.expect_kind(config, resource), target)
+        config = intake.readable_config(config, resource)
+        stored = self.store.get(resource.storage, target.key)
+        if stored is None and target.subresource:
+            raise not_found(resource.group, resource.plural, target.name)
+        live = stored.obj if stored else {}
+        self._refuse_stale(target, live, config)
+        writer = managed.Writer(
+            options.manager, managed.APPLY, resource.api_version, target.subresource
+        )
+        owned = intake.applicable(config, resource, target.subresource)
+        merged, fields = managed.after_apply(
+            served(resource, live) if live else {}, owned, writer, resource.schema, options.force
+        )
+        if stored is None:
+            obj = intake.Decoder(resource, options).read(
+                {
+                    **merged,
+                    "apiVersion": resource.api_version,
+                    "kind": resource.kind,
+                    "metadata": {**merged["metadata"], "name": target.name},
+                }
+            )
+            return self._create(target, _with_managers(obj, fields), options, writer)
+        new = intake.Decoder(resource, options).read(merged)
+        new = self._prepared(target, live, new)
+        return self._store(target, live, _with_managers(new, fields), options)
+
+    @staticmethod
+    def _refuse_stale(target: Target, old: Object, new: Object) -> None:
+        given = new["metadata"].get("resourceVersion")
+        if given and given != old.get("metadata", {}).get("resourceVersion"):
+            resource = target.resource
+            raise conflict(resource.group, resource.plural, target.name, STALE)
+
+    def _prepared(self, target: Target, old: Object, new: Object) -> Object:
+        """Return `new` with everything that this door may not change taken from `old`."""
+        resource = target.resource
+        kept = {
+            name: old["metadata"][name]
+            for name in (*meta.SERVER_FIELDS, "name", "namespace", "resourceVersion")
+            if name in old["metadata"] and not (name == "uid" and new["metadata"].get("uid"))
+        }
+        dropped = (*meta.SERVER_FIELDS, "namespace", "resourceVersion")
+        fresh = {k: v for k, v in new["metadata"].items() if k == "uid" or k not in dropped}
+        new = {**new, "metadata": {**fresh, **kept}}
+        new = strategies.through_door(new, old, resource, target.subresource)
+        new = next_generation(new, old, resource)
+        if not target.subresource:
+            new = self._admitted(new, resource, old)
+        intake.check_changed(new, old, resource, target.subresource)
+        return new
+
+    def _store(self, target: Target, old: Object, new: Object, options: WriteOptions) -> Object:
+        if same(new, old):
+            return old
+        if options.dry_run:
+            return new
+        storage, given = target.resource.storage, new["metadata"]
+        if (
+            given.get("deletionTimestamp")
+            and not given.get("finalizers")
+            and not given.get("deletionGracePeriodSeconds")
+            and old["metadata"].get("finalizers")
+        ):
+            return self.store.remove(storage, target.key, new).obj
+        return self.store.put(storage, target.key, new).obj
+
+
+def _with_managers(obj: Object, fields: list[Object]) -> Object:
+    given = without(obj["metadata"], "managedFields")
+    return {**obj, "metadata": {**given, "managedFields": fields} if fields else given}

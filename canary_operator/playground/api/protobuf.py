@@ -1,0 +1,138 @@
+"""Bodies in protobuf, as far as kubectl sends them: `create namespace` and a few like it.
+
+Other clients are told that only JSON and YAML are read (415), which they all can write.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from canary_operator.playground.api.errors import bad_request
+from canary_operator.playground.api.objects import Object
+
+MAGIC = b"k8s\x00"
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+# message: field number: (JSON name, type); `[]` marks a list, `{}` a map of strings to the type
+MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
+    "ObjectMeta": {
+        1: ("name", "string"),
+        2: ("generateName", "string"),
+        3: ("namespace", "string"),
+        11: ("labels", "{}string"),
+        12: ("annotations", "{}string"),
+        14: ("finalizers", "[]string"),
+    },
+    "Namespace": {1: ("metadata", "ObjectMeta")},
+    "ConfigMap": {
+        1: ("metadata", "ObjectMeta"),
+        2: ("data", "{}string"),
+        3: ("binaryData", "{}bytes"),
+        4: ("immutable", "bool"),
+    },
+    "Secret": {
+        1: ("metadata", "ObjectMeta"),
+        2: ("data", "{}bytes"),
+        3: ("type", "string"),
+        4: ("stringData", "{}string"),
+        5: ("immutable", "bool"),
+    },
+    "ServiceAccount": {1: ("metadata", "ObjectMeta")},
+    "SelfSubjectAccessReview": {1: ("metadata", "ObjectMeta"), 2: ("spec", "AccessSpec")},
+    "AccessSpec": {
+        1: ("resourceAttributes", "ResourceAttributes"),
+        2: ("nonResourceAttributes", "NonResourceAttributes"),
+    },
+    "ResourceAttributes": {
+        1: ("namespace", "string"),
+        2: ("verb", "string"),
+        3: ("group", "string"),
+        4: ("version", "string"),
+        5: ("resource", "string"),
+        6: ("subresource", "string"),
+        7: ("name", "string"),
+    },
+    "NonResourceAttributes": {1: ("path", "string"), 2: ("verb", "string")},
+    "SelfSubjectReview": {1: ("metadata", "ObjectMeta")},
+    "Unknown": {1: ("typeMeta", "TypeMeta"), 2: ("raw", "raw")},
+    "TypeMeta": {1: ("apiVersion", "string"), 2: ("kind", "string")},
+}
+
+
+def readable(data: bytes) -> bool:
+    """Tell whether the body is of a kind that this module knows."""
+    return data.startswith(MAGIC) and _envelope(data)["typeMeta"]["kind"] in MESSAGES
+
+
+def decode(data: bytes) -> Object:
+    """Return the object in a body that `readable` accepts.
+
+    Raises:
+        APIError: the body breaks off or has an unknown wire type (400).
+    """
+    envelope = _envelope(data)
+    kind = envelope["typeMeta"]
+    return {**kind, **_message(envelope.get("raw", b""), kind["kind"])}
+
+
+def _envelope(data: bytes) -> Object:
+    return {"typeMeta": {"kind": ""}, **_message(data[len(MAGIC) :], "Unknown")}
+
+
+def _message(data: bytes, name: str) -> Object:
+    out: Object = {}
+    for number, value in _fields(data):
+        field, kind = MESSAGES[name].get(number, ("", ""))
+        if kind.startswith("{}"):
+            pair = dict(_fields(value))
+            key = pair.get(1, b"").decode()
+            out.setdefault(field, {})[key] = _value(pair.get(2, b""), kind[2:])
+        elif kind.startswith("[]"):
+            out.setdefault(field, []).append(_value(value, kind[2:]))
+        elif kind:
+            out[field] = _value(value, kind)
+    return {key: value for key, value in out.items() if value not in ("", {})}
+
+
+def _value(value: Any, kind: str) -> Any:
+    match kind:
+        case "string":
+            return value.decode()
+        case "bytes":
+            return base64.b64encode(value).decode()
+        case "bool":
+            return bool(value)
+        case "raw":
+            return value
+        case _:
+            return _message(value, kind)
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        number, wire = tag >> 3, tag & 7
+        if wire == VARINT:
+            value, position = _varint(data, position)
+            yield number, value
+        elif wire == BYTES:
+            length, position = _varint(data, position)
+            yield number, data[position : position + length]
+            position += length
+        elif wire in (FIXED32, FIXED64):
+            position += 4 if wire == FIXED32 else 8
+        else:
+            raise bad_request(f"proto: illegal wireType {wire}")
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(data):
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            return value, position
+        shift += 7
+    raise bad_request("unexpected EOF")
