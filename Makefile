@@ -1,0 +1,69 @@
+# The commands to know: `make demo`, `make check`, `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit lint format generate prometheus clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml .ci/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; set PYTHON=python3.x" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv is missing; install it: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+prometheus:
+	@command -v prometheus >/dev/null || { \
+	  echo "Installing Prometheus (once) …"; \
+	  command -v apt-get >/dev/null && \
+	  { $(SUDO) apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends prometheus; } \
+	    >/dev/null 2>&1; \
+	  command -v prometheus >/dev/null || \
+	  { echo "Prometheus is missing: put the binary 'prometheus' on PATH (Debian, Ubuntu: apt-get install prometheus)" >&2; exit 1; }; }
+
+demo: $(STAMP) prometheus  ## A whole rollout on this machine: real Envoy, real Prometheus, no cluster
+	@$(BIN)/python -m canary_operator.playground.demo
+
+test: $(STAMP) prometheus  ## Every test, with real Envoy and Prometheus
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup
+
+check: $(STAMP) lint unit  ## Format, lint, types, import contracts, unit tests, generated files
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m canary_operator.crd --check crds/canaryrollouts.yaml
+	$(BIN)/python -m canary_operator.domain.diagram --check docs/architecture.md
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest -q tests/domain tests/engine tests/crd tests/cli
+
+generate: $(STAMP)  ## Write the generated files: the CRD, the state diagram
+	$(BIN)/python -m canary_operator.crd > crds/canaryrollouts.yaml
+	$(BIN)/python -m canary_operator.domain.diagram docs/architecture.md
+
+format: $(STAMP)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+
+lock: $(STAMP)  ## Take the newest versions of the dependencies
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra playground --extra dev \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --quiet \
+	  pyproject.toml -o .ci/requirements.txt
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out
