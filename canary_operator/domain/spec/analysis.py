@@ -7,7 +7,15 @@ from typing import Annotated
 from pydantic import Field
 
 from canary_operator.domain.spec.kinds import dns_label, duration, number, percent, text, whole
-from canary_operator.domain.spec.schema import HERE, Place, Rule, Written, exactly_one_of, unique
+from canary_operator.domain.spec.schema import (
+    HERE,
+    KEYED_BY_NAME,
+    Place,
+    Rule,
+    Written,
+    exactly_one_of,
+    unique,
+)
 
 SCRAPES_OF_A_WINDOW = 4
 """A rate needs a few scrapes to be steady."""
@@ -105,10 +113,7 @@ class Analysis(Written):
         Field(
             min_length=1,
             max_length=20,
-            json_schema_extra={
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-            },
+            json_schema_extra=KEYED_BY_NAME,
         ),
     ] = (MetricCheck(name="success-rate", success_rate=SuccessRate(min=99)),)
     """What is measured; a success rate of at least 99 % when left out."""

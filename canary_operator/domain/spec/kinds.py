@@ -4,8 +4,8 @@ A kind stands in an annotation, `Annotated[int, whole(1, 100)]`. It reads what a
 without guessing: text is no number and a number is no text, as the API server sees it too.
 """
 
-import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -126,7 +126,7 @@ def percent(*, with_hundred: bool) -> Kind:
 def _finite(value: Any) -> int | float:
     """Return a finite number as it is; neither text nor true or false is one."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
+    if not is_number or not abs(value) <= sys.float_info.max:
         raise ValueError(value)
     return value  # type: ignore[no-any-return]
 
@@ -232,12 +232,14 @@ def labels(reserved: str | None = None) -> Kind:
     """
 
     def wrong(value: Mapping[Any, Any]) -> list[str]:
-        of_ours = [f"remove {key}" for key in value if reserved and str(key).startswith(reserved)]
-        pairs = value.items()
+        pairs = _without_nulls(value).items()
+        of_ours = [
+            f"remove {key}" for key, _ in pairs if reserved and str(key).startswith(reserved)
+        ]
         return of_ours + [f"quote {key}: {item}" for key, item in pairs if not _is_text(key, item)]
 
     def read(value: Any) -> Mapping[str, str]:
-        return dict(_within(value, isinstance(value, Mapping) and not wrong(value)))
+        return _without_nulls(_within(value, isinstance(value, Mapping) and not wrong(value)))
 
     return Kind(
         message="must be a map of text to text"
@@ -251,3 +253,7 @@ def labels(reserved: str | None = None) -> Kind:
 
 def _is_text(*values: Any) -> bool:
     return all(isinstance(value, str) for value in values)
+
+
+def _without_nulls(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if item is not None}

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -15,11 +15,6 @@ Model = TypeVar("Model", bound=BaseModel)
 
 LONGEST_VALUE = 60
 """Characters of a wrong value that are shown."""
-
-OPEN_PART = "template"
-"""Null is a value there; what it means is the business of the API server."""
-
-MUST_HAVE_VALUE = "must have a value, or be left out"
 
 WORDS: Mapping[str, str] = {
     "rule": "{message}",
@@ -54,20 +49,14 @@ def find_problems(
         root: Name of the object in its surroundings.
     """
     if not isinstance(raw, Mapping):
-        message = WORDS["model_type"]
-        return None, (Problem((root,), sentence((root,), raw, message)),)
-    data = plain(raw)
-    nulls = tuple(_take_nulls(data, ()))
-    problems = [_problem((root, *place), None, MUST_HAVE_VALUE) for place in nulls]
+        return None, (_problem((root,), raw, WORDS["model_type"]),)
     try:
-        typed = model.model_validate(data, by_alias=True, by_name=False)
+        data = plain(raw)
+        return model.model_validate(data, by_alias=True, by_name=False), ()
     except ValidationError as error:
-        found = [details for details in error.errors() if details["loc"] not in nulls]
-        problems += [_from_pydantic(model, data, details, root) for details in found]
-    else:
-        if not problems:
-            return typed, ()
-    return None, tuple(problems)
+        return None, tuple(_from_pydantic(model, data, each, root) for each in error.errors())
+    except RecursionError:
+        return None, (Problem((root,), f"{root} must not be nested that deep."),)
 
 
 def sentence(place: Place, value: Any, message: str) -> str:
@@ -101,25 +90,6 @@ def _problem(place: Place, value: Any, message: str) -> Problem:
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
-
-
-def _take_nulls(data: dict[str, Any], place: Place) -> Iterator[Place]:
-    """Take fields that are null out of `data`, and yield where they were."""
-    for key, value in [*data.items()]:
-        here = (*place, key)
-        if value is None:
-            del data[key]
-            yield here
-        elif here != (OPEN_PART,):
-            yield from _take_nulls_below(value, here)
-
-
-def _take_nulls_below(value: Any, place: Place) -> Iterator[Place]:
-    if isinstance(value, dict):
-        yield from _take_nulls(value, place)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _take_nulls_below(item, (*place, index))
 
 
 def _from_pydantic(model: type[BaseModel], data: Any, error: ErrorDetails, root: str) -> Problem:

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, InitErrorDetails
 
 from canary_operator.domain.spec.kinds import CEL_RULES, broken_rule
@@ -24,6 +25,12 @@ Place = tuple[str | int, ...]
 """Where in an object, in the words of the user: `("steps", 1, "weight")`."""
 
 HERE: Place = ()
+
+KEYED_BY_NAME: JsonDict = {
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+}
+"""Schema of lists that server-side apply merges entry by entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,15 @@ class Written(BaseModel):
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        """Drop known fields that are null, as the API server does."""
+        if not isinstance(value, Mapping):
+            return value
+        known = {field.alias for field in cls.model_fields.values()}
+        return {key: one for key, one in value.items() if one is not None or key not in known}
 
     @model_validator(mode="after")
     def _keep_rules(self) -> Self:
@@ -94,23 +110,24 @@ def exactly_one_of(*fields: str) -> Rule:
     return Rule(f"must have {words}", f"[{present}].exists_one(given, given)", broken_at)
 
 
-def unique(list_field: str, key: str) -> Rule:
-    """Return the rule that no two entries of a list have the same `key`."""
-    entries = f"self.{to_camel(list_field)}"
+def unique(list_field: str, key: str | None = None) -> Rule:
+    """Return the rule that no two entries of a list are equal, or have the same `key`."""
+    name, part = to_camel(list_field), key and to_camel(key)
+    entries, below = f"self.{name}", f".{part}" if part else ""
     cel = (
         f"!has({entries}) || {entries}.all(one, "
-        f"{entries}.exists_one(other, other.{to_camel(key)} == one.{to_camel(key)}))"
+        f"{entries}.exists_one(other, other{below} == one{below}))"
     )
 
     def broken_at(model: Any) -> Iterable[Place]:
         seen = set()
         for index, entry in enumerate(getattr(model, list_field)):
-            value = getattr(entry, key)
+            value = getattr(entry, key) if key else entry
             if value in seen:
-                yield (to_camel(list_field), index, to_camel(key))
+                yield (name, index, part) if part else (name, index)
             seen.add(value)
 
-    return Rule(f"every {to_camel(key)} in {to_camel(list_field)} must be unique", cel, broken_at)
+    return Rule(f"every {part or 'entry'} in {name} must be unique", cel, broken_at)
 
 
 def plain(value: Any) -> Any:

@@ -6,13 +6,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from canary_operator.domain.spec.kinds import dns_label, labels, text
-from canary_operator.domain.spec.schema import Open, Written, plain, unique
+from canary_operator.domain.spec.schema import (
+    KEYED_BY_NAME,
+    Open,
+    Written,
+    plain,
+    unique,
+)
 
 RESERVED_PREFIX = "canary-operator.dev/"
 """Labels that tell the operator's pods apart; a template may not set them."""
-
-NULLABLE = Field(json_schema_extra={"nullable": True})
-"""Helm templates and `kubectl create --dry-run` write null here; it counts as absent."""
 
 
 Labels = Annotated[Mapping[str, str], labels(RESERVED_PREFIX)]
@@ -22,10 +25,10 @@ Annotations = Annotated[Mapping[str, str], labels()]
 class TemplateMetadata(Open):
     """Labels and annotations of the pods."""
 
-    labels: Annotated[Labels | None, NULLABLE] = None
+    labels: Labels = Field(default_factory=dict)
     """Labels of the pods; those of the operator are added."""
 
-    annotations: Annotated[Annotations | None, NULLABLE] = None
+    annotations: Annotations = Field(default_factory=dict)
     """Annotations of the pods."""
 
 
@@ -49,10 +52,7 @@ class PodSpec(Open):
         Field(
             min_length=1,
             max_length=100,
-            json_schema_extra={
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-            },
+            json_schema_extra=KEYED_BY_NAME,
         ),
     ]
     """Containers of the pods."""
@@ -64,7 +64,7 @@ class PodSpec(Open):
 class PodTemplate(Written):
     """The pods of the service, as in a Deployment. A change here starts a rollout."""
 
-    metadata: Annotated[TemplateMetadata | None, NULLABLE] = None
+    metadata: TemplateMetadata = TemplateMetadata()
     """Labels and annotations of the pods."""
 
     spec: PodSpec
@@ -88,9 +88,9 @@ class PodTemplate(Written):
     @property
     def labels(self) -> Mapping[str, str]:
         """Labels that the user gave the pods."""
-        return (self.metadata and self.metadata.labels) or {}
+        return self.metadata.labels
 
     @property
     def annotations(self) -> Mapping[str, str]:
         """Annotations that the user gave the pods."""
-        return (self.metadata and self.metadata.annotations) or {}
+        return self.metadata.annotations

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from canary_operator.domain.spec.kinds import text
-from canary_operator.domain.spec.schema import Written, exactly_one_of
+from canary_operator.domain.spec.schema import Written, exactly_one_of, unique
 
 HOST = text(
     "a DNS name such as shop.example.com or *.example.com",
@@ -21,6 +21,8 @@ GATEWAY = text(
 
 class IstioTraffic(Written):
     """Split requests with an Istio VirtualService."""
+
+    rules = (unique("hosts"), unique("gateways"))
 
     hosts: Annotated[tuple[Annotated[str, HOST], ...], Field(max_length=20)] = ()
     """Hosts beside the rollout's own Service; the cluster's admin has to allow them."""
