@@ -89,7 +89,8 @@ class Control:
             VIRTUAL_SERVICES: self._objects.virtual_services,
         }
         self._synced = {resource: asyncio.Event() for resource in self._kinds}
-        self._in_force: Catalog | None = None
+        self.in_force = Catalog({})
+        """What Envoy runs."""
 
     async def prepare(self, background: Background) -> None:
         """Begin to watch and write the first configuration, before Envoy starts."""
@@ -108,8 +109,8 @@ class Control:
             async with asyncio.timeout(OPTIONAL_SYNC_SECONDS):
                 await self._synced[VIRTUAL_SERVICES].wait()
         self._changed.clear()
-        self._in_force = self._catalog()
-        self._delivery.prepare(self._config(self._in_force))
+        self.in_force = self._catalog()
+        self._delivery.prepare(self._config(self.in_force))
 
     async def run(self, envoy: Envoy) -> None:
         """Deliver every change, for ever."""
@@ -129,9 +130,7 @@ class Control:
         """
         begun = time.monotonic()
         async with asyncio.timeout(seconds), self._delivered:
-            await self._delivered.wait_for(
-                lambda: self._in_force is not None and condition(self._in_force)
-            )
+            await self._delivered.wait_for(lambda: condition(self.in_force))
         return time.monotonic() - begun
 
     async def _deliver(self, envoy: Envoy) -> None:
@@ -142,7 +141,7 @@ class Control:
             logger.warning("Mesh configuration refused: %s", error)
             return
         async with self._delivered:
-            self._in_force = catalog
+            self.in_force = catalog
             self._delivered.notify_all()
 
     async def _follow(self, resource: Resource) -> None:

@@ -110,7 +110,8 @@ class Pod:
     workload: str
     version: str
     address: str = field(default_factory=lambda: f"127.77.0.{next(_addresses)}")
-    port: int = 8080
+    port: int = 0
+    """Chosen by the kernel, so that test runs side by side do not meet."""
     served: int = 0
     busy: int = 0
     """Requests that are being answered."""
@@ -132,6 +133,7 @@ class Pod:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._talk, self.address, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
