@@ -103,7 +103,9 @@ class PrometheusClient:
             raise UnavailableSourceError(self._too_late) from None
         except requests.RequestException as error:
             raise UnavailableSourceError(_reason(error)) from None
-        except (OSError, ValueError, LookupError, TypeError):
+        except OSError:
+            raise UnavailableSourceError("the CA file for Prometheus cannot be read") from None
+        except (ValueError, LookupError, TypeError):
             raise UnreadableAnswerError("Prometheus' answer cannot be read") from None
 
     @property
@@ -125,13 +127,15 @@ def _rows(result: list[Any]) -> list[Row]:
 
 def _reason(error: requests.RequestException) -> str:
     """Say in our words why the connection failed; the library's text has the whole address."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "Prometheus' certificate was not accepted; is its CA file configured?"
-    cause = _deepest(error)
-    if isinstance(cause, ssl.SSLError):
-        return "Prometheus' certificate was not accepted; is its CA file configured?"
-    detail = cause.strerror if isinstance(cause, OSError) and cause.strerror else "no connection"
-    return f"Prometheus cannot be reached ({detail.lower()})"
+    match _deepest(error):
+        case ssl.SSLCertVerificationError():
+            return "Prometheus' certificate was not accepted; is its CA configured?"
+        case ssl.SSLError():
+            return "no TLS connection to Prometheus; is its address http:// rather than https://?"
+        case OSError(strerror=str() as detail):
+            return f"Prometheus cannot be reached ({detail.lower()})"
+        case _:
+            return "Prometheus cannot be reached (no connection)"
 
 
 def _deepest(error: BaseException) -> BaseException:
