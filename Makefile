@@ -45,7 +45,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m canary_operator.crd --check crds/canaryrollouts.yaml
+	$(BIN)/python -m canary_operator.crd --check
 	$(BIN)/python -m canary_operator.domain.diagram --check docs/architecture.md
 
 unit: $(STAMP)

@@ -119,9 +119,11 @@ def abort(at: Situation) -> Answer:
 def _retry(at: Situation) -> Answer:
     rejected = at.status.rejected_revision
     if at.status.phase is not Phase.ROLLED_BACK or rejected is None:
+        under_way = at.status.phase is Phase.ROLLING_BACK
         return _refused(
-            f"Nothing to retry: no revision is rolled back (phase {at.status.phase}). "
-            "While a roll back is under way, wait for phase RolledBack."
+            "The roll back is still under way; retry when the phase is RolledBack."
+            if under_way
+            else f"Nothing to retry: no revision is rolled back (phase {at.status.phase})."
         )
     return Answer(
         "Accepted",

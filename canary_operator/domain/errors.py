@@ -1,18 +1,18 @@
 """What can go wrong, and whether trying again helps.
 
-    CanaryOperatorError
-    ├── InvalidRolloutError          the wish is wrong: nothing was changed, the user has to act
-    │   ├── InvalidSpecError         a field of the spec
-    │   ├── InvalidTemplateError     the API server refused the pod template
-    │   ├── HostNotAllowedError      a host that the admin did not allow
-    │   ├── HostConflictError        a host that somebody else routes          (may heal)
-    │   └── NameConflictError        an object of our name that is not ours    (may heal)
-    ├── SurroundingsError            the world does not let us: tried again with back-off
-    │   ├── RouterUnavailableError   the router's API is not installed
-    │   ├── ForbiddenError           the operator lacks a right
-    │   ├── DriftConflictError       somebody keeps changing an object back
-    │   └── UnavailableError         the API server failed, timed out or is overloaded
-    └── ConflictError                decided on an old state: decide anew, at once
+CanaryOperatorError
+├── InvalidRolloutError          the wish is wrong: nothing was changed, the user has to act
+│   ├── InvalidSpecError         a field of the spec
+│   ├── InvalidTemplateError     the API server refused the pod template
+│   ├── HostNotAllowedError      a host that the admin did not allow
+│   ├── HostConflictError        a host that somebody else routes          (may heal)
+│   └── NameConflictError        an object of our name that is not ours    (may heal)
+├── SurroundingsError            the world does not let us: tried again with back-off
+│   ├── RouterUnavailableError   the router's API is not installed
+│   ├── ForbiddenError           the operator lacks a right
+│   ├── DriftConflictError       somebody keeps changing an object back
+│   └── UnavailableError         the API server failed, timed out or is overloaded
+└── ConflictError                decided on an old state: decide anew, at once
 """
 
 from datetime import timedelta

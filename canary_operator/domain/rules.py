@@ -242,8 +242,8 @@ def finish_roll_back(at: Situation) -> Action | None:
 
 
 _CLIMB: tuple[Rule, ...] = (
+    obey_abort,  # before the next one, or an abort that a crash cut in two would be refused
     finish_recorded_rollback,
-    obey_abort,
     revert_to_stable,
     start_over_with_newer_revision,
     stop_traffic_without_pods,
@@ -263,8 +263,8 @@ RULES: Mapping[Phase | None, tuple[Rule, ...]] = {
     Phase.PROGRESSING: _CLIMB,
     Phase.PAUSED: _CLIMB,
     Phase.PROMOTING: (
-        finish_recorded_rollback,
         obey_abort,
+        finish_recorded_rollback,
         undo_promotion_when_stable_is_wanted,
         stop_traffic_without_pods,
         roll_back_on_failed_checks,

@@ -97,7 +97,7 @@ class Scheduler:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         pause = min(FIRST_PAUSE * 2 ** min(failures, 12), LONGEST_PAUSE)
-        asked = getattr(error, "retry_after", None)
+        asked = error.retry_after if isinstance(error, SurroundingsError) else None
         return self._clock() + (asked or pause)
 
     def _set_timer(self, key: Key, moment: datetime) -> None:

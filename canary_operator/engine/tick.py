@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from canary_operator.domain.actions import Hold
 from canary_operator.domain.decide import Decision, decide
+from canary_operator.domain.errors import SurroundingsError
 from canary_operator.domain.situation import Problem, Settings, Situation
 from canary_operator.engine.accept import Acceptor
 from canary_operator.engine.apply import Applied, WriteError, carry_out
@@ -102,7 +103,7 @@ class Ticker:
         problem = Problem(error.reason, error.message, heals=True)
         attempts = before.attempts + 1 if before else 0
         pause = min(FIRST_RETRY * 2 ** min(attempts, 10), LONGEST_RETRY)
-        asked = getattr(error, "retry_after", None)
+        asked = error.retry_after if isinstance(error, SurroundingsError) else None
         retry_at = now + (asked or pause)
         self._troubles[key] = _Trouble(problem, attempts, retry_at)
         return before is None or before.problem != problem

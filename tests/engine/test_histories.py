@@ -42,6 +42,11 @@ class Histories(RuleBasedStateMachine):
         self.edited = False
         self.run(self.driver.work())
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether a write failed and waits to be tried again."""
+        return bool(self.faults or self.driver.ticker._troubles)
+
     def teardown(self) -> None:
         if hasattr(self, "runner"):
             self.runner.close()
@@ -176,7 +181,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def i2_the_weight_is_carried(self) -> None:
-        if not hasattr(self, "driver") or self.faults:
+        if not hasattr(self, "driver") or self.unsettled:
             return
         status, canary = self.driver.status, self.world.deployments.get("canary")
         if canary and status.weight and canary.seen and status.phase in ON_TRIAL:
@@ -185,7 +190,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def i3_a_rejected_revision_has_no_traffic(self) -> None:
-        if not hasattr(self, "driver") or self.faults:
+        if not hasattr(self, "driver") or self.unsettled:
             return
         status = self.driver.status
         stable = self.world.deployments.get("stable")
@@ -206,7 +211,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def i5_the_mark_and_the_status_agree(self) -> None:
-        if not hasattr(self, "driver") or self.faults:
+        if not hasattr(self, "driver") or self.unsettled:
             return
         status = self.driver.status
         if status.phase in ON_TRIAL:
@@ -214,7 +219,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_router_does_what_the_status_says(self) -> None:
-        if hasattr(self, "driver") and self.world.route.exists and not self.faults:
+        if hasattr(self, "driver") and self.world.route.exists and not self.unsettled:
             assert self.world.route.weight == (self.driver.status.weight or 0)
 
 

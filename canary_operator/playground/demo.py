@@ -1,0 +1,227 @@
+"""`make demo`: a good version is promoted and a faulty one is rolled back, on this machine.
+
+Real Envoy carries real requests to real server processes, real Prometheus scrapes what Envoy saw,
+and the operator is the process that runs in clusters. Only the API server and the controllers that
+make pods of Deployments are the playground's own.
+"""
+
+import asyncio
+import signal
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from canary_operator.playground.client import APPLY
+from canary_operator.playground.daemon import DaemonError
+from canary_operator.playground.loadgen import Counts, Failure, LoadGenerator
+from canary_operator.playground.local import ROLLOUTS, LocalCluster
+from canary_operator.playground.picture import ImageFormat, render
+from canary_operator.playground.story import Seen, Story, recording
+
+NAMESPACE, NAME = "demo", "helloworld"
+REQUESTS_PER_SECOND = 120
+QUIET_SECONDS = 4.0
+"""How long the picture shows what was before a release."""
+PATIENCE_SECONDS = 150.0
+WATCH_SECONDS = 0.5
+
+
+def manifest(version: str) -> dict[str, Any]:
+    """Return the CanaryRollout of one version; short holds, so that the demo takes two minutes."""
+    return {
+        "apiVersion": "canary-operator.dev/v1alpha1",
+        "kind": "CanaryRollout",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            "replicas": 2,
+            "template": {
+                "metadata": {"labels": {"app": NAME}},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "app",
+                            "image": f"{NAME}:{version}",
+                            "ports": [{"name": "http", "containerPort": 8080}],
+                            "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}},
+                        }
+                    ],
+                },
+            },
+            "service": {"port": 80, "targetPort": "http"},
+            "strategy": {
+                "steps": [{"weight": weight, "hold": "6s"} for weight in (5, 20, 50)],
+                "progressDeadline": "2m",
+                "scaleDownDelay": "3s",
+            },
+            "analysis": {
+                "interval": "5s",
+                "window": "6s",
+                "failureLimit": 1,
+                "minRequests": 20,
+                "metrics": [{"name": "success-rate", "successRate": {"min": 99}}],
+            },
+        },
+    }
+
+
+class Demo:
+    """One run of the demo."""
+
+    def __init__(self, cluster: LocalCluster, load: LoadGenerator) -> None:
+        self._cluster = cluster
+        self._load = load
+        self.story = Story()
+        self._changed = asyncio.Event()
+
+    async def follow(self) -> None:
+        """Print a line for every new phase, step or weight."""
+        async for change in self._cluster.client.watch(ROLLOUTS, NAMESPACE):
+            status = change.object.get("status") or {} if change.object else {}
+            if not status.get("phase"):
+                continue
+            at = self._load.elapsed
+            news = self.story.look(at, status)
+            if news is not None:
+                click.echo(_line(news))
+            self._changed.set()
+
+    async def apply(self, version: str) -> None:
+        """Release a version as `kubectl apply --server-side` does."""
+        click.echo(click.style(f"\nkubectl apply: image {NAME}:{version}", bold=True))
+        self.story.releases.append((self._load.elapsed, version))
+        await self._cluster.client.patch(
+            ROLLOUTS, NAME, manifest(version), NAMESPACE, ctype=APPLY, fieldManager="demo"
+        )
+
+    async def until(self, *, phase: str, outcome: str | None = None) -> None:
+        """Wait for a phase and, where given, the outcome of the latest rollout.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not self._is(phase, outcome):
+                self._cluster.operator.check()
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), WATCH_SECONDS)
+
+    def _is(self, phase: str, outcome: str | None) -> bool:
+        if not self.story.seen or self.story.seen[-1].phase != phase:
+            return False
+        history = self.story.seen[-1].history
+        return outcome is None or bool(history and history[0].get("outcome") == outcome)
+
+
+COLOURS = {"Stable": "green", "Promoting": "cyan", "RollingBack": "red", "RolledBack": "red"}
+
+
+def _line(seen: Seen) -> str:
+    phase = click.style(f"{seen.phase:<12}", fg=COLOURS.get(seen.phase, "yellow"))
+    bar = "█" * round(seen.weight / 5)
+    return f"{seen.at:6.1f} s  {phase} {seen.weight:3d} % {bar:<10}  {seen.message}"
+
+
+async def run(output: Path) -> None:
+    """Run the demo and leave the picture in `output`."""
+    with tempfile.TemporaryDirectory(prefix="canary-demo-") as temporary:
+        click.echo("Starting API server, controllers, Envoy, Prometheus and the operator …")
+        async with LocalCluster(Path(temporary), NAMESPACE) as cluster:
+            await _play(cluster, output)
+        click.echo("Everything is stopped; nothing is left running.")
+
+
+async def _play(cluster: LocalCluster, output: Path) -> None:
+    mesh = cluster.mesh
+    load = LoadGenerator(
+        f"http://127.0.0.1:{mesh.port}",
+        host=mesh.host_of(NAME, NAMESPACE),
+        rate=0,
+    )
+    async with load:
+        demo = Demo(cluster, load)
+        watching = asyncio.create_task(demo.follow())
+        try:
+            await _tell(demo, load)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        counts = await load.stop()
+    _summary(demo.story, counts)
+    _draw(demo.story, load, output)
+
+
+async def _tell(demo: Demo, load: LoadGenerator) -> None:
+    """The story: v1 comes up, v2 is promoted, v3 is rolled back."""
+    await demo.apply("v1")
+    await demo.until(phase="Stable")
+    load.rate = REQUESTS_PER_SECOND
+    click.echo(f"{REQUESTS_PER_SECOND} requests per second flow through Envoy from now on.")
+    await asyncio.sleep(QUIET_SECONDS)
+    await demo.apply("v2")
+    await demo.until(phase="Stable", outcome="Promoted")
+    await asyncio.sleep(QUIET_SECONDS)
+    await demo.apply("v3")
+    await demo.until(phase="RolledBack", outcome="RolledBack")
+    await asyncio.sleep(QUIET_SECONDS)
+
+
+def _summary(story: Story, counts: Counts) -> None:
+    click.echo(click.style("\nSummary", bold=True))
+    click.echo(f"  requests sent       {counts.finished:6d}")
+    for version, answers in sorted(counts.by_version.items()):
+        failed = counts.failed_by_version[version]
+        click.echo(f"    answered by {version}    {answers:6d}, failed {failed}")
+    routing = counts.failures[Failure.MESH] + counts.failures[Failure.CONNECTION]
+    click.echo(f"  failed by routing   {routing:6d}")
+    seconds = story.time_to_roll_back()
+    if seconds is not None:
+        click.echo(
+            f"  time to roll back   {seconds:6.1f} s from the faulty version's first request"
+        )
+
+
+def _draw(story: Story, load: LoadGenerator, output: Path) -> None:
+    footnote = f"{REQUESTS_PER_SECOND} requests/s through Envoy; a check every 5 s"
+    picture = recording(story, list(load.samples), footnote)
+    output.mkdir(parents=True, exist_ok=True)
+    for kind in ImageFormat:
+        file = output / f"rollout.{kind}"
+        file.write_bytes(render(picture, kind))
+        click.echo(f"  picture             {file}")
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-out"),
+    show_default=True,
+    help="Folder for the picture.",
+)
+def main(output: Path) -> None:
+    """Run a good and a faulty release on this machine."""
+    try:
+        asyncio.run(_until_interrupted(output))
+    except (DaemonError, TimeoutError) as error:
+        click.echo(f"The demo did not finish: {error or 'it took too long'}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        click.echo("\nInterrupted; everything is stopped.", err=True)
+        sys.exit(130)
+
+
+async def _until_interrupted(output: Path) -> None:
+    """SIGTERM ends the demo as Ctrl-C does: children are stopped and files removed."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await run(output)
+
+
+if __name__ == "__main__":
+    main()
