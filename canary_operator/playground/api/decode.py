@@ -40,6 +40,10 @@ class Decoded:
 class WrongTypeError(Exception):
     """A value has a JSON type that its Go field cannot hold."""
 
+    def __init__(self, found: str, message: str) -> None:
+        super().__init__(message)
+        self.found = found
+
 
 @dataclass(frozen=True)
 class Place:
@@ -48,6 +52,8 @@ class Place:
     path: str = ""
     struct: str = ""
     name: str = ""
+    field_path: str = ""
+    """The path of the nearest declared field: keys of maps are not part of messages."""
 
     @property
     def field(self) -> str:
@@ -57,7 +63,9 @@ class Place:
     def child(self, name: str, struct: str) -> "Place":
         """Return the place of the field or key `name`."""
         path = f"{self.path}.{name}" if self.path else name
-        return Place(path, struct or self.struct, name if struct else self.name)
+        if struct:
+            return Place(path, struct, name, path)
+        return Place(path, self.struct, self.name, self.field_path)
 
 
 def decode(body: Object, schema: Schema) -> Decoded:
@@ -165,7 +173,8 @@ def _wrong(value: Any, place: Place, go_type: str) -> WrongTypeError:
     else:
         found = kinds.get(_json_type(value), _json_type(value))
     struct = re.sub(GENERATED_PREFIX, "", place.struct)
-    path = re.sub(r"\[\d+\]", "", place.path)
+    path = re.sub(r"\[\d+\]", "", place.field_path)
     return WrongTypeError(
-        f"json: cannot unmarshal {found} into Go struct field {struct}.{path} of type {go_type}"
+        found,
+        f"json: cannot unmarshal {found} into Go struct field {struct}.{path} of type {go_type}",
     )

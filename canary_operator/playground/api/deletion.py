@@ -36,16 +36,16 @@ def delete(operations: Operations, target: Target, options: DeleteOptions) -> tu
 def _check_preconditions(target: Target, old: Object, options: DeleteOptions) -> None:
     meta, resource = old["metadata"], target.resource
     checks = (
-        ("UID", options.uid, meta["uid"]),
-        ("ResourceVersion", options.resource_version, meta["resourceVersion"]),
+        ("UID", options.uid, meta["uid"], "deleted and then recreated"),
+        ("ResourceVersion", options.resource_version, meta["resourceVersion"], "modified"),
     )
-    for name, wanted, found in checks:
+    for name, wanted, found, why in checks:
         if wanted is not None and wanted != found:
             detail = (
-                f"Precondition failed: {name} in precondition: {wanted}, "
-                f"{name} in object meta: {found}"
+                f"the {name} in the precondition ({wanted}) does not match the {name} in record "
+                f"({found}). The object might have been {why}"
             )
-            raise conflict(resource.group, resource.plural, target.name, detail)
+            raise conflict(resource.group, resource.kind, target.name, detail)
 
 
 def _finalizers(old: Object, options: DeleteOptions) -> list[str]:

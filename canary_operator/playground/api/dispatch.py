@@ -9,14 +9,9 @@ from canary_operator.playground.api import patches, reviews, subresources, table
 from canary_operator.playground.api.auth import User
 from canary_operator.playground.api.cluster import Cluster
 from canary_operator.playground.api.deletion import RETURNED, delete
-from canary_operator.playground.api.errors import (
-    bad_request,
-    method_not_allowed,
-    not_found,
-    unsupported_media_type,
-)
+from canary_operator.playground.api.errors import APIError, method_not_allowed
 from canary_operator.playground.api.kinds import REVIEWS, Resource
-from canary_operator.playground.api.lists import continued, encoded_list, select
+from canary_operator.playground.api.lists import continued, encoded_list, predicate, select
 from canary_operator.playground.api.objects import Object
 from canary_operator.playground.api.operations import Target
 from canary_operator.playground.api.options import delete_options, write_options
@@ -79,9 +74,10 @@ class Dispatcher:
     def _collection(self, call: Call) -> Answer | WatchRequest:
         if call.method == "GET":
             return self._watch(call) if _is_watch(call) else self._list(call)
-        if call.method == "DELETE":
+        addressed = call.path.namespace or not call.path.resource.namespaced
+        if call.method == "DELETE" and addressed:
             return self._delete_collection(call)
-        if call.method == "POST" and (call.path.namespace or not call.path.resource.namespaced):
+        if call.method == "POST" and addressed:
             return self._create(call)
         raise method_not_allowed()
 
@@ -101,8 +97,6 @@ class Dispatcher:
         return Answer(200, encoded_list(resource, page, meta))
 
     def _watch(self, call: Call, only: str = "") -> WatchRequest:
-        from canary_operator.playground.api.lists import predicate  # noqa: PLC0415
-
         selects = predicate(call.path, call.query, only)
         make = None
         if tables.wants_table(call.headers.get("Accept", "")):
@@ -230,7 +224,7 @@ def _include(call: Call) -> str:
 def _patch_type(call: Call) -> str:
     kind = call.headers.get("Content-Type", "").partition(";")[0].strip()
     if kind not in PATCH_TYPES:
-        raise unsupported_media_type(PATCH_TYPES)
+        raise APIError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
     return kind
 
 
@@ -255,6 +249,3 @@ def _metadata_list(resource: Resource, found: list[Stored], meta: Object) -> Obj
         "metadata": meta,
         "items": [_metadata_only(served(resource, stored.obj)) for stored in found],
     }
-
-
-__all__ = ["Answer", "Call", "Dispatcher", "bad_request", "not_found"]

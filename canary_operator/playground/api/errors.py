@@ -119,9 +119,10 @@ def no_such_path() -> APIError:
     return APIError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def already_exists(group: str, plural: str, name: str) -> APIError:
-    """An object of that name exists."""
-    message = f'{qualified(plural, group)} "{name}" already exists'
+def already_exists(group: str, plural: str, name: str, going: bool = False) -> APIError:
+    """An object of that name exists, or has not gone yet."""
+    prefix = "object is being deleted: " if going else ""
+    message = f'{prefix}{qualified(plural, group)} "{name}" already exists'
     return APIError(409, "AlreadyExists", message, _details(name, group, plural))
 
 
@@ -160,6 +161,14 @@ def forbidden(group: str, plural: str, name: str, detail: str) -> APIError:
 def unauthorized() -> APIError:
     """Nobody knows the token."""
     return APIError(401, "Unauthorized", "Unauthorized")
+
+
+def no_such_group() -> APIError:
+    """The path names no group and version that is served; the real server answers in plain text."""
+    return APIError(404, "", PLAIN_NOT_FOUND)
+
+
+PLAIN_NOT_FOUND = "404 page not found\n"
 
 
 def method_not_allowed() -> APIError:

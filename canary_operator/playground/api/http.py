@@ -14,6 +14,7 @@ from canary_operator.playground.api.auth import Attributes, attributes
 from canary_operator.playground.api.cluster import Cluster
 from canary_operator.playground.api.dispatch import Answer, Call, Dispatcher
 from canary_operator.playground.api.errors import (
+    PLAIN_NOT_FOUND,
     APIError,
     bad_request,
     no_such_path,
@@ -220,6 +221,8 @@ def json_response(
 
 def refusal(error: APIError) -> web.Response:
     """Return the Status of a refusal."""
+    if error.message == PLAIN_NOT_FOUND:
+        return web.Response(text=error.message, status=error.code)
     response = json_response(error.status(), error.code)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)

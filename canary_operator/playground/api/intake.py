@@ -45,7 +45,7 @@ def expect_kind(body: Any, resource: Resource) -> Object:
     """
     if not isinstance(body, dict):
         raise bad_request(
-            "couldn't get version/kind; json parse error: json: cannot unmarshal "
+            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; json parse error: json: cannot unmarshal "
             f"{'array' if isinstance(body, list) else 'string'} into Go value of type "
             'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
             'Kind string "json:\\"kind,omitempty\\"" }'
@@ -56,20 +56,25 @@ def expect_kind(body: Any, resource: Resource) -> Object:
         raise bad_request(f"Object 'Kind' is missing in '{text}'")
     if resource.custom and not version:
         raise bad_request(f"Object 'apiVersion' is missing in '{compact_json(body)}'")
-    if kind and kind != resource.kind:
-        raise bad_request(
+    if (kind, version) != (resource.kind, resource.api_version) and kind and version:
+        raise _wrong_kind(str(kind), str(version), resource)
+    return {**body, "apiVersion": resource.api_version, "kind": resource.kind}
+
+
+def _wrong_kind(kind: str, version: str, resource: Resource) -> APIError:
+    if not resource.custom:
+        return bad_request(
             f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            f'no kind "{kind}" is registered for version "{version}"'
-            if version == resource.api_version and not resource.custom
-            else f"the object provided is unrecognized (must be of type {resource.kind}): "
-            f"couldn't get version/kind"
+            f'no kind "{kind}" is registered for version "{version}" in scheme '
+            '"pkg/runtime/scheme.go:111"'
         )
-    if version and version != resource.api_version:
-        raise bad_request(
+    if version != resource.api_version:
+        return bad_request(
             f"the API version in the data ({version}) does not match the expected API version "
             f"({resource.api_version})"
         )
-    return {**body, "apiVersion": resource.api_version, "kind": resource.kind}
+    cause = invalid("kind", kind, f"must be {resource.kind}")
+    return unprocessable(resource.group, resource.kind, "", [cause])
 
 
 class Decoder:
@@ -79,19 +84,19 @@ class Decoder:
         self._resource = resource
         self._options = options
 
-    def read(self, body: Object, from_patch: bool = False) -> Object:
+    def read(self, body: Object, from_patch: str = "") -> Object:
         """Return the object in the shape that the store keeps, with defaults.
 
         Raises:
             APIError: a value has the wrong type, or unknown fields are not allowed (400, or 422
-                when the object comes out of a patch).
+                when the object comes out of a patch, whose text is then quoted).
         """
         obj = self._decoded(body, from_patch)
         if self._resource.custom:
             return dict(with_defaults(obj, self._resource.schema))
         return strategies.of(self._resource.kind).default(storable(self._resource, obj))
 
-    def _decoded(self, body: Object, from_patch: bool) -> Object:
+    def _decoded(self, body: Object, from_patch: str) -> Object:
         unknown: list[str] = []
         try:
             if self._resource.custom:
@@ -111,7 +116,7 @@ class Decoder:
         unknown += (f"metadata.{name}" for name in read.unknown)
         return {**obj, "metadata": read.value}
 
-    def _report(self, unknown: Iterable[str], body: Object, from_patch: bool) -> None:
+    def _report(self, unknown: Iterable[str], body: Object, from_patch: str) -> None:
         problems = [f'unknown field "{path}"' for path in sorted(unknown)]
         if not problems or self._options.validation == "Ignore":
             return
@@ -120,9 +125,9 @@ class Decoder:
             return
         raise self._refusal(f"strict decoding error: {', '.join(problems)}", body, from_patch)
 
-    def _refusal(self, problem: str, body: Object, from_patch: bool) -> APIError:
+    def _refusal(self, problem: str, body: Object, from_patch: str) -> APIError:
         if from_patch:
-            return unprocessable("", "", "", [invalid("patch", compact_json(body), problem)])
+            return unprocessable("", "", "", [invalid("patch", from_patch, problem)])
         resource = self._resource
         if resource.custom and problem.startswith("strict"):
             return bad_request(problem)
@@ -190,11 +195,12 @@ def check_changed(new: Object, old: Object, resource: Resource, subresource: str
     uid = new["metadata"].get("uid")
     if uid != old["metadata"]["uid"]:
         detail = (
-            f"Precondition failed: UID in precondition: {uid}, "
-            f"UID in object meta: {old['metadata']['uid']}"
+            f"StorageError: invalid object, Code: 4, Key: {_registry_key(old, resource)}, "
+            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: "
+            f"{uid}, UID in object meta: {old['metadata']['uid']}"
         )
         raise conflict(resource.group, resource.plural, old["metadata"]["name"], detail)
-    causes = [*meta.check_always(new)]
+    causes = [*meta.check_changed(new, old)]
     if resource.custom:
         causes += _check_custom(new, resource, old, subresource)
     else:
@@ -203,6 +209,13 @@ def check_changed(new: Object, old: Object, resource: Resource, subresource: str
         if not subresource:
             causes += strategy.check(new)
     _refuse(new, resource, causes)
+
+
+def _registry_key(obj: Object, resource: Resource) -> str:
+    given = obj["metadata"]
+    parts = [resource.group if resource.custom else "", resource.plural]
+    parts += [given.get("namespace", ""), given["name"]]
+    return "/registry/" + "/".join(filter(None, parts))
 
 
 def _check_custom(

@@ -3,10 +3,11 @@
 import base64
 import json
 from collections.abc import Mapping
+from functools import partial
 
 from canary_operator.playground.api.errors import APIError, bad_request
 from canary_operator.playground.api.kinds import Resource
-from canary_operator.playground.api.objects import Object, Predicate
+from canary_operator.playground.api.objects import Object, Predicate, without
 from canary_operator.playground.api.paths import ResourcePath
 from canary_operator.playground.api.selectors import everything, field_selector, label_selector
 from canary_operator.playground.api.store import Store, Stored
@@ -48,12 +49,20 @@ def select(store: Store, path: ResourcePath, query: Mapping[str, str]) -> list[S
     return [stored for _, stored in found if selects(stored.obj)]
 
 
+def bad_version(text: str) -> str:
+    """Return what is wrong with a resource version that is no number."""
+    return (
+        f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": '
+        "invalid syntax"
+    )
+
+
 def _check_version(query: Mapping[str, str], rv: int) -> None:
     text = query.get("resourceVersion", "")
     if text and not text.isdigit():
-        raise bad_request(f'invalid resource version "{text}"')
+        raise bad_request(f"invalid resource version: {bad_version(text)}")
     if text and int(text) > rv:
-        message = f"Too large resource version: {text}, current: {rv}"
+        message = f"Timeout: Too large resource version: {text}, current: {rv}"
         details: Object = {
             "causes": [
                 {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
@@ -93,12 +102,19 @@ def _place(stored: Stored) -> tuple[str, str]:
     return (meta.get("namespace", ""), meta["name"])
 
 
+def _item(resource: Resource, obj: Object) -> Object:
+    """Return an item as Go writes it: the list names the type, the items do not."""
+    return without(served(resource, obj), "apiVersion", "kind")
+
+
 def encoded_list(resource: Resource, found: list[Stored], meta: Object) -> bytes:
     """Return a list as JSON, made from the objects' own cached texts."""
     head = json.dumps(
         {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": meta}
     ).encode()
-    texts = (
-        stored.text(resource.api_version, lambda obj: served(resource, obj)) for stored in found
-    )
+    if resource.custom:
+        shape, view = resource.api_version, partial(served, resource)
+    else:
+        shape, view = f"item of {resource.api_version}", partial(_item, resource)
+    texts = (stored.text(shape, view) for stored in found)
     return head[:-1] + b',"items":[' + b",".join(texts) + b"]}"

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from canary_operator.playground.api.errors import Cause, invalid, required
+from canary_operator.playground.api.errors import Cause, forbidden_field, invalid, required
 from canary_operator.playground.api.kinds import Resource
 from canary_operator.playground.api.objects import Object, timestamp
 
@@ -129,6 +129,20 @@ def check_always(obj: Object) -> Iterator[Cause]:
     yield from _check_controllers(meta.get("ownerReferences") or ())
 
 
+def check_changed(new: Object, old: Object) -> Iterator[Cause]:
+    """Iterate over what is wrong with the metadata of an object that exists."""
+    yield from check_always(new)
+    before, after = (obj["metadata"].get("finalizers") or [] for obj in (old, new))
+    added = [name for name in after if name not in before]
+    if added and "deletionTimestamp" in old["metadata"]:
+        names = ", ".join(f'"{name}"' for name in added)
+        detail = (
+            "no new finalizers can be added if the object is being deleted, found new finalizers "
+            f"[]string{{{names}}}"
+        )
+        yield forbidden_field("metadata.finalizers", detail)
+
+
 STANDARD_FINALIZERS = ("foregroundDeletion", "orphan", "kubernetes")
 
 
@@ -144,7 +158,7 @@ def _check_owner(reference: Object, path: str) -> Iterator[Cause]:
         )
     for name in ("kind", "name", "uid"):
         if not reference.get(name):
-            yield invalid(f"{path}.{name}", "", "must not be empty")
+            yield required(f"{path}.{name}", "must not be empty")
 
 
 def _check_controllers(references: list[Object] | tuple[()]) -> Iterator[Cause]:

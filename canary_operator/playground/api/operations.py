@@ -10,6 +10,7 @@ from typing import Any
 from canary_operator.playground.api import intake, managed, meta, patches, strategies
 from canary_operator.playground.api.errors import (
     STALE,
+    APIError,
     already_exists,
     bad_request,
     conflict,
@@ -76,7 +77,7 @@ class Operations:
         resource = target.resource
         body = self._addressed(intake.expect_kind(body, resource), target)
         if (body.get("metadata") or {}).get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise APIError(500, "", "resourceVersion should not be set on objects to be created")
         obj = intake.Decoder(resource, options).read(body)
         writer = managed.Writer(options.manager, managed.UPDATE, resource.api_version)
         return self._create(target, obj, options, writer)
@@ -92,8 +93,9 @@ class Operations:
         if writer.operation == managed.UPDATE:
             obj = self._with_first_manager(obj, resource, writer)
         key = (target.key[0], obj["metadata"]["name"])
-        if self.store.get(resource.storage, key) is not None:
-            raise already_exists(resource.group, resource.plural, key[1])
+        found = self.store.get(resource.storage, key)
+        if found is not None:
+            raise already_exists(resource.group, resource.plural, key[1], _is_going(found.obj))
         if options.dry_run:
             return obj
         return self.store.put(resource.storage, key, obj).obj
@@ -189,8 +191,8 @@ class Operations:
         changed = patches.apply(kind, shaped, patch, resource)
         if not isinstance(changed, dict):
             raise patches.rejected()
-        body = intake.expect_kind(changed, resource)
-        obj = intake.Decoder(resource, options).read(body, from_patch=True)
+        body = self._addressed(intake.expect_kind(changed, resource), target)
+        obj = intake.Decoder(resource, options).read(body, patches.quoted(kind, body, patch))
         return self.commit(target, old, obj, options)
 
     def commit(self, target: Target, old: Object, new: Object, options: WriteOptions) -> Object:
@@ -287,6 +289,10 @@ class Operations:
         ):
             return self.store.remove(storage, target.key, new).obj
         return self.store.put(storage, target.key, new).obj
+
+
+def _is_going(obj: Object) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
 
 
 def _with_managers(obj: Object, fields: list[Object]) -> Object:

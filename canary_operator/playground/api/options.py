@@ -7,7 +7,7 @@ from typing import Any
 from canary_operator.playground.api.errors import Cause, bad_request, unprocessable, unsupported
 
 DIRECTIVES = ("Ignore", "Strict", "Warn")
-POLICIES = ("Background", "Foreground", "Orphan")
+POLICIES = ("Foreground", "Background", "Orphan")
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,7 @@ def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
     orphan = {True: "Orphan", False: "Background"}.get(body.get("orphanDependents", ""))
     policy = body.get("propagationPolicy") or query.get("propagationPolicy") or orphan
     if policy and policy not in POLICIES:
-        names = [*POLICIES[1:], POLICIES[0], "nil"]
-        cause = unsupported("propagationPolicy", policy, names)
+        cause = unsupported("propagationPolicy", policy, [*POLICIES, "nil"])
         raise unprocessable("meta.k8s.io", "DeleteOptions", "", [cause])
     return DeleteOptions(
         dry_run=dry_run_of(body.get("dryRun") or query.get("dryRun")),

@@ -11,7 +11,7 @@ from canary_operator.playground.api.errors import (
     unsupported_media_type,
 )
 from canary_operator.playground.api.kinds import Resource
-from canary_operator.playground.api.objects import Object, copied, same
+from canary_operator.playground.api.objects import Object, compact_json, copied, same
 from canary_operator.playground.api.strategic import strategic_merge
 
 MERGE = "application/merge-patch+json"
@@ -50,7 +50,10 @@ def json_patch(old: Any, operations: Any) -> Any:
         APIError: the patch is malformed (400), or cannot be applied (422).
     """
     if not isinstance(operations, list) or not all(isinstance(op, dict) for op in operations):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type "
+            "[]handlers.jsonPatchOp"
+        )
     out = copied(old)
     try:
         for operation in operations:
@@ -131,6 +134,27 @@ def _remove(document: Any, path: list[str]) -> Any:
     parent, last = _read(document, path[:-1]), path[-1]
     del parent[int(last) if isinstance(parent, list) else last]
     return document
+
+
+def quoted(kind: str, result: Object, patch: Any) -> str:
+    """Return what a refusal quotes: the patched object, or a strategic patch as Go prints maps."""
+    return go_text(patch) if kind == STRATEGIC else compact_json(result)
+
+
+def go_text(value: Any) -> str:
+    """Write a value as Go's `%v`.
+
+    Example:
+        >>> go_text({"b": [1, True], "a": None})
+        'map[a:<nil> b:[1 true]]'
+    """
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{k}:{go_text(v)}' for k, v in sorted(value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_text, value))}]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def apply(kind: str, old: Object, patch: Any, resource: Resource) -> Any:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from canary_operator.playground.api.errors import no_such_path
+from canary_operator.playground.api.errors import no_such_group, no_such_path
 from canary_operator.playground.api.kinds import Resource
 from canary_operator.playground.api.registry import Registry
 
@@ -48,6 +48,8 @@ def resolve(path: Split, registry: Registry) -> ResourcePath:
         inner = registry.find(path.group, path.version, rest[2])
         if inner is not None and inner.namespaced:
             namespace, rest = rest[1], rest[2:]
+    if path.group and not registry.serves(path.group, path.version):
+        raise no_such_group()
     resource = registry.find(path.group, path.version, rest[0]) if rest else None
     if resource is None or len(rest) > 3:  # noqa: PLR2004 - resource, name, subresource
         raise no_such_path()

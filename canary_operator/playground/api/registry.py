@@ -19,6 +19,10 @@ class Registry:
         key = (group, version, plural)
         return self._builtin.get(key) or self._custom.get(key)
 
+    def serves(self, group: str, version: str) -> bool:
+        """Tell whether anything is served in a group and version."""
+        return any((r.group, r.version) == (group, version) for r in self)
+
     def builtin(self, group: str, plural: str) -> Resource:
         """Return a built-in resource that surely exists."""
         return next(

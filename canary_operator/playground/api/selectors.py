@@ -80,7 +80,7 @@ def _label_term(text: str) -> Predicate:
         return lambda labels: _compares(labels.get(key), bound, above)
     match = TERM.fullmatch(text)
     if match is None or (match["not"] and match["op"]):
-        raise bad_request(f"unable to parse requirement: found '{text}', expected: an identifier")
+        raise bad_request(f"unable to parse requirement: found '{text[:1]}', expected: identifier")
     key, value = match["key"], match["value"]
     if match["op"] is None:
         present = match["not"] is None

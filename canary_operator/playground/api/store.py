@@ -28,17 +28,17 @@ HISTORY = 20_000
 
 @dataclass(slots=True)
 class Stored:
-    """One version of one object, with its JSON text per served apiVersion."""
+    """One version of one object, with its JSON text in each shape that was asked for."""
 
     obj: Object
     rv: int
     _text: dict[str, bytes] = field(default_factory=dict)
 
-    def text(self, api_version: str, view: Callable[[Object], Object]) -> bytes:
-        """Return the JSON text of `view(obj)`, which depends on `api_version` only."""
-        found = self._text.get(api_version)
+    def text(self, shape: str, view: Callable[[Object], Object]) -> bytes:
+        """Return the JSON text of `view(obj)`; `shape` names the view."""
+        found = self._text.get(shape)
         if found is None:
-            found = self._text[api_version] = json.dumps(
+            found = self._text[shape] = json.dumps(
                 view(self.obj), separators=(",", ":"), ensure_ascii=False
             ).encode()
         return found

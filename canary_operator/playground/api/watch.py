@@ -8,17 +8,19 @@ from typing import Any
 
 from canary_operator.playground.api.errors import (
     APIError,
-    bad_request,
     forbidden_field,
     unprocessable,
+    unsupported,
 )
 from canary_operator.playground.api.kinds import Resource
+from canary_operator.playground.api.lists import bad_version
 from canary_operator.playground.api.objects import Object, Predicate
 from canary_operator.playground.api.store import Change, Store, Stored
 from canary_operator.playground.api.views import served
 
 BOOKMARK_SECONDS = 10.0
 DEFAULT_TIMEOUT_SECONDS = 3600.0
+NOT_OLDER = "NotOlderThan"
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -49,14 +51,15 @@ def watch_request(
     """
     text = query.get("resourceVersion", "")
     if text and not text.isdigit():
-        raise bad_request(f"Invalid value: {json.dumps(text)}: invalid resource version")
+        raise APIError(500, "", bad_version(text))
     initial = query.get("sendInitialEvents") == "true"
     match = query.get("resourceVersionMatch", "")
-    if initial and match != "NotOlderThan":
+    if initial and match != NOT_OLDER:
         raise _bad_match("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
     if match and "sendInitialEvents" not in query:
         raise _bad_match(
-            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            match,
         )
     from_now = text in ("", "0")
     bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
@@ -72,9 +75,11 @@ def watch_request(
     )
 
 
-def _bad_match(text: str) -> APIError:
-    cause = forbidden_field("resourceVersionMatch", text)
-    return unprocessable("meta.k8s.io", "ListOptions", "", [cause])
+def _bad_match(text: str, match: str = NOT_OLDER) -> APIError:
+    causes = [forbidden_field("resourceVersionMatch", text)]
+    if match != NOT_OLDER:
+        causes.append(unsupported("resourceVersionMatch", match, [NOT_OLDER]))
+    return unprocessable("meta.k8s.io", "ListOptions", "", causes)
 
 
 async def stream(store: Store, wanted: WatchRequest) -> AsyncIterator[bytes]:
