@@ -1,0 +1,1 @@
+"""Kubernetes: a client, caches of what was seen, and the ports that read and write objects."""

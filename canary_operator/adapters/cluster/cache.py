@@ -1,0 +1,204 @@
+"""What was last seen of the objects that concern us: from watches, and from our own writes.
+
+A write goes into the cache with the server's answer, so the tick after it sees it even when the
+watch lags. The newer version of an object wins; what a watch repeats or tells late is ignored.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from canary_operator.adapters.cluster.seen import (
+    SeenDeployment,
+    SeenManifest,
+    SeenPod,
+    SeenRecord,
+    SeenRollout,
+    see_deployment,
+    see_manifest,
+    see_pod,
+    see_record,
+    see_rollout,
+)
+from canary_operator.domain.objects import ROLLOUT_LABEL
+from canary_operator.ports import Key
+
+Content = TypeVar("Content")
+Place = tuple[str, str]
+"""Namespace and name."""
+
+_GRAVES = 10_000
+"""Deleted objects that are remembered, so that a late event does not bring them back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[Content]):
+    """One object in a cache."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    rollout: Key | None
+    """Rollout that the object says it belongs to; only `owner_uid` proves it."""
+    owner_uid: str | None
+    """uid of the controlling owner."""
+    owner: str
+    """Kind and name of the controlling owner, for messages."""
+    content: Content
+
+    def looks_like(self, other: "Held[Content]") -> bool:
+        """Whether nothing but the version differs."""
+        return replace(self, version=other.version) == other
+
+
+def own_key(body: Mapping[str, Any]) -> Key | None:
+    """Return which CanaryRollout `body` is."""
+    meta = body["metadata"]
+    return Key(meta["namespace"], meta["name"])
+
+
+def labelled_key(body: Mapping[str, Any]) -> Key | None:
+    """Return which CanaryRollout the label of an object names."""
+    meta = body["metadata"]
+    name = (meta.get("labels") or {}).get(ROLLOUT_LABEL)
+    return Key(meta["namespace"], name) if name else None
+
+
+class ObjectCache(Generic[Content]):
+    """The objects of one kind."""
+
+    def __init__(
+        self,
+        see: Callable[[Mapping[str, Any]], Content],
+        key_of: Callable[[Mapping[str, Any]], Key | None] = labelled_key,
+    ) -> None:
+        self._see = see
+        self._key_of = key_of
+        self._held: dict[Place, Held[Content]] = {}
+        self._by_rollout: dict[Key, dict[Place, Held[Content]]] = {}
+        self._news: dict[Place, int] = {}
+        self._graves: OrderedDict[str, int] = OrderedDict()
+        self._removal_listeners: list[Callable[[Place], None]] = []
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Held[Content]]:
+        return iter(self._held.values())
+
+    def get(self, namespace: str, name: str) -> Held[Content] | None:
+        """Return an object as last seen; None when it is not there."""
+        return self._held.get((namespace, name))
+
+    def of(self, key: Key) -> list[Held[Content]]:
+        """Return the objects that name `key` as their rollout."""
+        return list(self._by_rollout.get(key, {}).values())
+
+    def saw(self, event_type: str | None, body: Mapping[str, Any]) -> Key | None:
+        """Take in what a watch said.
+
+        Returns:
+            The rollout to wake: the same for every repetition of an event, and None for an event
+            that changes nothing we keep, or that is older than what we know.
+        """
+        held = self.read(body)
+        if event_type == "DELETED":
+            self._bury(held)
+            return held.rollout
+        self._accept(held)
+        return held.rollout if self._news.get(_place(held)) == held.version else None
+
+    def learned(self, body: Mapping[str, Any]) -> Held[Content]:
+        """Take in an answer of the API server, and return the newest that is known now.
+
+        The watch's echo of it wakes the rollout: the answer may contain changes of others, whose
+        own event the watch may have left out.
+        """
+        held = self.read(body)
+        known = self._accept(held, is_news=True)
+        return known or held
+
+    def on_removal(self, listener: Callable[[Place], None]) -> None:
+        """Tell `listener` of every object that is gone for good."""
+        self._removal_listeners.append(listener)
+
+    def drop(self, held: Held[Content]) -> None:
+        """Forget an object that the server says is gone."""
+        if self._held.get(_place(held)) is held:
+            self._remove(held)
+            self._tell_removal(held)
+
+    def _accept(self, held: Held[Content], *, is_news: bool = False) -> Held[Content] | None:
+        """Keep `held` unless what is known is as new; return what is known then."""
+        place = _place(held)
+        known = self._held.get(place)
+        if held.version <= self._graves.get(held.uid, -1):
+            return known
+        if known is not None and known.version >= held.version:
+            return known
+        same = known is not None and known.looks_like(held)
+        if known is not None:
+            self._remove(known)
+        self._held[place] = held
+        if held.rollout is not None:
+            self._by_rollout.setdefault(held.rollout, {})[place] = held
+        if is_news or not same:
+            self._news[place] = held.version
+        return held
+
+    def _bury(self, held: Held[Content]) -> None:
+        self._graves[held.uid] = max(held.version, self._graves.pop(held.uid, -1))
+        if len(self._graves) > _GRAVES:
+            self._graves.popitem(last=False)
+        known = self._held.get(_place(held))
+        if known is not None and known.uid == held.uid and known.version <= held.version:
+            self._remove(known)
+            self._tell_removal(known)
+
+    def _remove(self, held: Held[Content]) -> None:
+        place = _place(held)
+        self._held.pop(place, None)
+        self._news.pop(place, None)
+        if held.rollout is not None:
+            mates = self._by_rollout.get(held.rollout, {})
+            mates.pop(place, None)
+            if not mates:
+                self._by_rollout.pop(held.rollout, None)
+
+    def _tell_removal(self, held: Held[Content]) -> None:
+        for listener in self._removal_listeners:
+            listener(_place(held))
+
+    def read(self, body: Mapping[str, Any]) -> Held[Content]:
+        """Return `body` in the form of this cache, without keeping it."""
+        meta = body["metadata"]
+        references = meta.get("ownerReferences") or ()
+        owner = next((ref for ref in references if ref.get("controller")), None)
+        return Held(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            version=int(meta["resourceVersion"]),
+            rollout=self._key_of(body),
+            owner_uid=owner["uid"] if owner else None,
+            owner=f"{owner['kind']} {owner['name']}" if owner else "",
+            content=self._see(body),
+        )
+
+
+def _place(held: Held[Any]) -> Place:
+    return held.namespace, held.name
+
+
+class Caches:
+    """One cache for each kind; a watch of the same kind feeds it."""
+
+    def __init__(self) -> None:
+        self.rollouts = ObjectCache[SeenRollout](see_rollout, own_key)
+        self.deployments = ObjectCache[SeenDeployment](see_deployment)
+        self.services = ObjectCache[SeenManifest](see_manifest)
+        self.records = ObjectCache[SeenRecord](see_record)
+        self.pods = ObjectCache[SeenPod](see_pod)
+        self.virtual_services = ObjectCache[SeenManifest](see_manifest)

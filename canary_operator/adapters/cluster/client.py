@@ -1,0 +1,219 @@
+"""A thin asynchronous client: JSON in, JSON out, errors in our own words.
+
+It uses the configuration of `kubernetes.aio` (service account, kubeconfig, renewal of tokens) and
+none of its typed models: those cost seconds to import and validate what the server validates
+anyway.
+
+    async with Client(await load_configuration()) as client:
+        web = await client.get(DEPLOYMENTS, "demo", "web-stable")
+
+Every request may be repeated: a write says which object it means (`uid`, `resourceVersion`, `test`)
+or describes the end state.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+
+from canary_operator.adapters.cluster.encoding import encode
+from canary_operator.adapters.cluster.errors import Call, ExpiredError, Refusal, error_of
+from canary_operator.adapters.cluster.resources import Resource
+from canary_operator.domain.errors import UnavailableError
+from canary_operator.domain.objects import MANAGER
+
+Manifest = dict[str, Any]
+Query = Mapping[str, str]
+OnAnswer = Callable[[str, str, int, float], None]
+"""Told of every answer: verb, resource, status code (0: no answer), seconds."""
+
+TIMEOUT_SECONDS = 10.0
+_PAGE = 500
+_FIRST_FAILURE = 400
+
+_JSON = "application/json"
+_MERGE_PATCH = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
+
+_OURS: Query = {"fieldManager": MANAGER}
+_STRICT: Query = {**_OURS, "fieldValidation": "Strict"}
+_LENIENT: Query = {**_OURS, "fieldValidation": "Ignore"}
+"""For status: a CRD that is older than the operator drops what it does not know."""
+
+
+class Client:
+    """Requests to one API server; close it at the end, or use it as a context manager."""
+
+    def __init__(self, configuration: Configuration, on_answer: OnAnswer | None = None) -> None:
+        """Remember where the server is; nothing is sent yet.
+
+        Args:
+            configuration: From `load_configuration`, or `Configuration(host=…)`.
+            on_answer: Counts requests.
+        """
+        self._configuration = configuration
+        self._on_answer = on_answer or (lambda *_: None)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Manifest:
+        """Return one object."""
+        return await self._send("GET", Call("get", resource, namespace, name))
+
+    async def list(self, resource: Resource, namespace: str | None) -> AsyncIterator[Manifest]:
+        """Yield all objects of a namespace, or of the cluster, page by page."""
+        call = Call("list", resource, namespace, None)
+        query = {"limit": str(_PAGE)}
+        while True:
+            try:
+                page = await self._send("GET", call, query=query)
+            except ExpiredError:
+                if "continue" not in query:
+                    raise
+                query.pop("continue")  # listing took too long: from the beginning again
+                continue
+            for item in page.get("items") or ():
+                yield item
+            following = page["metadata"].get("continue")
+            if not following:
+                return
+            query["continue"] = following
+
+    async def create(self, resource: Resource, body: Mapping[str, Any]) -> Manifest:
+        """Create an object; its name must not be taken."""
+        meta = body["metadata"]
+        call = Call("create", resource, meta["namespace"], meta["name"])
+        return await self._send("POST", call, body, _JSON, _STRICT)
+
+    async def apply(
+        self, resource: Resource, body: Mapping[str, Any], *, dry_run: bool = False
+    ) -> Manifest:
+        """Make the object have the fields of `body`, whoever set them before."""
+        meta = body["metadata"]
+        call = Call("patch", resource, meta["namespace"], meta["name"])
+        query = {**_STRICT, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        return await self._send("PATCH", call, body, _APPLY_PATCH, query)
+
+    async def merge(
+        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
+    ) -> Manifest:
+        """Change the fields of `patch`; a `uid` or `resourceVersion` in it is a condition."""
+        call = Call("patch", resource, namespace, name)
+        return await self._send("PATCH", call, patch, _MERGE_PATCH, _STRICT)
+
+    async def merge_status(
+        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
+    ) -> Manifest:
+        """Change the fields of `patch` in the status."""
+        call = Call("patch", resource, namespace, name, "status")
+        return await self._send("PATCH", call, patch, _MERGE_PATCH, _LENIENT)
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, operations: Sequence[Manifest]
+    ) -> Manifest:
+        """Carry out JSON Patch operations, all or none."""
+        call = Call("patch", resource, namespace, name)
+        return await self._send("PATCH", call, operations, _JSON_PATCH, _OURS)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Delete one object, if it is still the one with `uid`."""
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+        await self._send("DELETE", Call("delete", resource, namespace, name), options, _JSON)
+
+    async def _send(
+        self,
+        method: str,
+        call: Call,
+        body: Any = None,
+        content_type: str | None = None,
+        query: Query | None = None,
+    ) -> Manifest:
+        headers = {"Content-Type": content_type} if content_type else {}
+        data = None if body is None else encode(body)
+        code, started = 0, time.monotonic()
+        try:
+            code, retry_after, text = await self._exchange(
+                method, call.path, params=query, headers=headers, data=data
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            words = str(error) or type(error).__name__
+            raise UnavailableError(f"The API server did not answer {call}: {words}") from error
+        finally:
+            self._on_answer(call.verb, call.counted, code, time.monotonic() - started)
+        content = _content(text)
+        if code >= _FIRST_FAILURE:
+            raise error_of(call, Refusal(code, content, retry_after))
+        if isinstance(content, str):
+            raise UnavailableError(f"The API server answered {call} with something else than JSON.")
+        return content
+
+    async def _exchange(
+        self, method: str, path: str, *, headers: dict[str, str], **request: Any
+    ) -> tuple[int, str | None, bytes]:
+        """Send one request, twice where a kept connection turns out to be closed."""
+        session = self._open_session()
+        headers |= await self._credentials()
+        request |= {
+            "proxy": self._configuration.proxy,
+            "server_hostname": self._configuration.tls_server_name,
+        }
+        url = self._configuration.host.rstrip("/") + path
+        for last in (False, True):
+            try:
+                async with session.request(method, url, headers=headers, **request) as response:
+                    retry_after = response.headers.get("Retry-After")
+                    return response.status, retry_after, await response.read()
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if last:
+                    raise
+        raise AssertionError("unreachable: the second try returns or raises")
+
+    async def _credentials(self) -> dict[str, str]:
+        settings: Mapping[str, Any] = await self._configuration.auth_settings()
+        return {entry["key"]: entry["value"] for entry in settings.values()}
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Reads the certificates of the configuration; its own requests are not used.
+            context = RESTClientObject(self._configuration).ssl_context
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=context),
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+                headers={
+                    "User-Agent": f"canary-operator/{version('canary-operator')}",
+                    "Accept": _JSON,
+                },
+                trust_env=True,
+            )
+        return self._session
+
+
+def _content(text: bytes) -> Manifest | str:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text.decode(errors="replace").strip()
+    return content if isinstance(content, dict) else str(content)

@@ -1,0 +1,44 @@
+"""Where the API server is and who we are, found as kubectl and kopf find it."""
+
+import os
+import time
+from typing import Any
+
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+_RENEW_SECONDS = 60.0
+"""How often credentials of a kubeconfig, such as tokens of a login program, are looked up again."""
+
+
+async def load_configuration() -> Configuration:
+    """Return how to reach the cluster: as a pod's service account, else by kubeconfig.
+
+    Credentials that expire are renewed while they are used.
+
+    Raises:
+        kubernetes.aio.config.ConfigException: there is neither.
+    """
+    configuration = Configuration()
+    try:
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except ConfigException:
+        await _load_kubeconfig(configuration)
+    return configuration
+
+
+async def _load_kubeconfig(configuration: Any) -> None:
+    # kubernetes.aio reads KUBECONFIG when it is imported, which may be too early.
+    file = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    loader = await load_kube_config(  # type: ignore[no-untyped-call]
+        config_file=file, client_configuration=configuration, persist_config=False
+    )
+    renewed_at = time.monotonic()
+
+    async def renew(target: Any) -> None:
+        nonlocal renewed_at
+        if time.monotonic() - renewed_at >= _RENEW_SECONDS:
+            renewed_at = time.monotonic()
+            await loader.load_and_set(target)
+
+    configuration.refresh_api_key_hook = renew

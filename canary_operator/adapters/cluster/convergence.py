@@ -1,0 +1,90 @@
+"""What became of our writes: so that a write is neither repeated in vain nor for ever.
+
+The API server may return another value than the one we wrote, because it normalises (`0.5` becomes
+`500m`) or because an admission webhook changes it. What it answered to a wish is then as good as
+the wish. And an object that somebody else keeps changing back is left alone for a while.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from canary_operator.adapters.cluster.cache import Place
+from canary_operator.adapters.cluster.encoding import encode
+from canary_operator.domain.errors import DriftConflictError
+
+_FREE_WRITES = 3
+_FIRST_PAUSE_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    wish: bytes
+    answer: bytes
+    writes: int
+    """Writes of this wish, one soon after the other."""
+    written_at: float
+
+
+class Convergence:
+    """Remembers, per object, the last wish, its answer, and how often it was written."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Start empty; a restart costs one write for each object that the server normalises.
+
+        Args:
+            clock: Seconds that never go back.
+        """
+        self._clock = clock
+        self._past: dict[Place, _Past] = {}
+
+    def is_as_answered(self, place: Place, wish: Any, seen: Any) -> bool:
+        """Whether `seen` is what the server made of `wish` when it was written last."""
+        past = self._past.get(place)
+        return past is not None and (past.wish, past.answer) == (_digest(wish), _digest(seen))
+
+    def check(self, place: Place, wish: Any, what: str) -> None:
+        """Refuse a write that was made in vain too often.
+
+        Raises:
+            DriftConflictError: try again after its `retry_after`.
+        """
+        past = self._past.get(place)
+        if past is None or past.wish != _digest(wish) or past.writes < _FREE_WRITES:
+            return
+        left = past.written_at + _pause(past.writes) - self._clock()
+        if left > 0:
+            raise DriftConflictError(
+                f"{what} was set back {past.writes} times and does not stay as the rollout needs "
+                "it: somebody else writes it too. Look for that writer with "
+                "`kubectl get --show-managed-fields -o yaml`, and stop it.",
+                retry_after=timedelta(seconds=left),
+            )
+
+    def written(self, place: Place, wish: Any, answer: Any) -> None:
+        """Remember a write and what the server made of it."""
+        now, digest = self._clock(), _digest(wish)
+        past = self._past.get(place)
+        again = (
+            past is not None
+            and past.wish == digest
+            and now - past.written_at <= _LONGEST_PAUSE_SECONDS * 2
+        )
+        writes = past.writes + 1 if past and again else 1
+        self._past[place] = _Past(digest, _digest(answer), writes, now)
+
+    def forget(self, place: Place) -> None:
+        """Drop what is remembered of an object that is gone."""
+        self._past.pop(place, None)
+
+
+def _digest(value: Any) -> bytes:
+    return hashlib.blake2b(encode(value), digest_size=12).digest()
+
+
+def _pause(writes: int) -> float:
+    growth = min(writes - _FREE_WRITES, 16)
+    return float(min(_FIRST_PAUSE_SECONDS * 2**growth, _LONGEST_PAUSE_SECONDS))

@@ -1,0 +1,197 @@
+"""What the API server answers when it does not do as asked, in our own words.
+
+Exception
+├── ApiError                 stays inside the adapters: each gives it a meaning
+│   ├── NotFoundError        404, of the object or of its whole API
+│   ├── AlreadyExistsError   409 of a create
+│   ├── ExpiredError         410: the version or page is gone
+│   └── RejectedError        400, 422, admission: the content is refused, a retry is in vain
+└── CanaryOperatorError      leaves the adapters as it is
+    ├── ConflictError        409: the object is another one by now
+    ├── ForbiddenError       401, 403 of RBAC
+    └── UnavailableError     429, 5xx, no answer
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from canary_operator.adapters.cluster.resources import Resource
+from canary_operator.domain.errors import ConflictError, ForbiddenError, UnavailableError
+
+_LONGEST_MESSAGE = 1000
+
+_NO_RIGHT = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)"'
+)
+_MALFORMED = re.compile(
+    r"failed to (create typed patch|convert new) object|unable to convert unstructured object"
+)
+"""Server-side apply reports a malformed object as 500, without a reason (Kubernetes 1.36)."""
+
+_PREFIXES = re.compile(
+    r"^(failed to create typed patch object \([^)]*\): \.?"
+    r"|failed to convert new object \([^)]*\) to proper version: "
+    r'|[\w.]+ "[^"]*" is invalid: )'
+)
+_GO_VALUE = re.compile(r"&value\.valueUnstructured\{Value:(.*?)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, as far as messages speak of it."""
+
+    verb: str
+    resource: Resource
+    namespace: str | None
+    name: str | None
+    subresource: str | None = None
+
+    def __str__(self) -> str:
+        where = "/".join(filter(None, (self.namespace, self.name)))
+        return f"{self.verb} {self.counted} {where}".rstrip()
+
+    @property
+    def counted(self) -> str:
+        """Resource and subresource, as RBAC rules write them."""
+        return "/".join(filter(None, (self.resource.full_name, self.subresource)))
+
+    @property
+    def path(self) -> str:
+        """The path of the URL."""
+        return self.resource.path(self.namespace, self.name, self.subresource)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer with a status code of 400 or more."""
+
+    code: int
+    body: Mapping[str, Any] | str
+    """A `Status` object, or plain text where not even the API exists."""
+    retry_after: str | None = None
+
+    @property
+    def message(self) -> str:
+        """The server's sentence, without what only the server's authors need."""
+        text = self.body if isinstance(self.body, str) else str(self.body.get("message") or "")
+        text = _GO_VALUE.sub(r"\1", _PREFIXES.sub("", text.strip()))
+        return text[:_LONGEST_MESSAGE]
+
+    @property
+    def raw_message(self) -> str:
+        """The server's sentence as it came."""
+        return self.body if isinstance(self.body, str) else str(self.body.get("message") or "")
+
+    @property
+    def reason(self) -> str | None:
+        """The server's word for the problem."""
+        return None if isinstance(self.body, str) else self.body.get("reason")
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """Which object and which fields it is about."""
+        return {} if isinstance(self.body, str) else self.body.get("details") or {}
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Fields that are to blame."""
+        return frozenset(cause.get("field", "") for cause in self.details.get("causes") or ())
+
+
+class ApiError(Exception):
+    """The server refused; what that means depends on what was asked."""
+
+    def __init__(self, call: Call, refusal: Refusal) -> None:
+        super().__init__(f"{call}: {refusal.code} {refusal.message}")
+        self.call = call
+        self.message = refusal.message
+        self.fields = refusal.fields
+
+
+class NotFoundError(ApiError):
+    """There is no such object, or no such API."""
+
+    def __init__(self, call: Call, refusal: Refusal) -> None:
+        super().__init__(call, refusal)
+        self.api_missing = "name" not in refusal.details
+        """Whether the server does not know the kind: its CRD is not installed."""
+
+
+class AlreadyExistsError(ApiError):
+    """An object of that name is there already."""
+
+
+class ExpiredError(ApiError):
+    """What the request goes on from is forgotten; start over."""
+
+
+class RejectedError(ApiError):
+    """The server does not take this content."""
+
+
+def error_of(call: Call, refusal: Refusal) -> Exception:
+    """Return what to raise for an answer that is not a success."""
+    known = _BY_CODE.get(refusal.code)
+    if known is not None:
+        return known(call, refusal)
+    malformed = _MALFORMED.search(refusal.raw_message)
+    if refusal.code < HTTPStatus.INTERNAL_SERVER_ERROR or malformed:
+        return RejectedError(call, refusal)
+    return _unavailable(call, refusal)
+
+
+def _conflict(call: Call, refusal: Refusal) -> Exception:
+    if refusal.reason == "AlreadyExists":
+        return AlreadyExistsError(call, refusal)
+    return ConflictError(f"{call}: {refusal.message}")
+
+
+def _unprocessable(call: Call, refusal: Refusal) -> Exception:
+    if "metadata.uid" in refusal.fields:
+        return ConflictError(f"{call}: another object has this name by now")
+    return RejectedError(call, refusal)
+
+
+def _unauthorized(call: Call, _: Refusal) -> Exception:
+    return ForbiddenError(f"The API server does not accept the operator's credentials for {call}.")
+
+
+def _forbidden(call: Call, refusal: Refusal) -> Exception:
+    """Tell apart a missing right, an admission plugin that says no, and a dying namespace."""
+    lacking = _NO_RIGHT.search(refusal.raw_message)
+    if lacking:
+        where = f" in namespace {call.namespace}" if call.namespace else ""
+        return ForbiddenError(
+            f"The operator may not {lacking['verb']} {call.counted}{where}. "
+            f'Give its user "{lacking["user"]}" this right.'
+        )
+    causes = refusal.details.get("causes") or ()
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        return _unavailable(call, refusal)
+    return RejectedError(call, refusal)
+
+
+def _unavailable(call: Call, refusal: Refusal) -> UnavailableError:
+    text = f"The API server answered {refusal.code} to {call}: {refusal.message}"
+    return UnavailableError(text, _seconds(refusal.retry_after))
+
+
+def _seconds(retry_after: str | None) -> timedelta | None:
+    if retry_after is None or not retry_after.isdecimal():
+        return None
+    return timedelta(seconds=int(retry_after))
+
+
+_BY_CODE: Mapping[int, Callable[[Call, Refusal], Exception]] = {
+    HTTPStatus.UNAUTHORIZED: _unauthorized,
+    HTTPStatus.FORBIDDEN: _forbidden,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: _conflict,
+    HTTPStatus.GONE: ExpiredError,
+    HTTPStatus.UNPROCESSABLE_ENTITY: _unprocessable,
+    HTTPStatus.TOO_MANY_REQUESTS: _unavailable,
+}

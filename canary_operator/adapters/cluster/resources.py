@@ -1,0 +1,42 @@
+"""The kinds of objects that the operator reads and writes."""
+
+from dataclasses import dataclass
+
+from canary_operator.domain.objects import GROUP, ROLLOUT_LABEL, VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind, as URLs and messages name it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    selector: str | None = None
+    """Label selector of the objects that concern us."""
+
+    @property
+    def full_name(self) -> str:
+        """Name as `kubectl get` and RBAC messages write it, for example `deployments.apps`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(
+        self, namespace: str | None, name: str | None = None, subresource: str | None = None
+    ) -> str:
+        """Return the URL path; without a namespace that of all namespaces."""
+        parts = [f"/apis/{self.group}" if self.group else "/api", self.version]
+        parts += ["namespaces", namespace] if namespace else []
+        parts += [self.plural, *filter(None, (name, subresource))]
+        return "/".join(parts)
+
+
+ROLLOUTS = Resource(GROUP, VERSION, "canaryrollouts", "CanaryRollout")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", ROLLOUT_LABEL)
+SERVICES = Resource("", "v1", "services", "Service", ROLLOUT_LABEL)
+RECORDS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", ROLLOUT_LABEL)
+PODS = Resource("", "v1", "pods", "Pod", ROLLOUT_LABEL)
+EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
+VIRTUAL_SERVICES = Resource(
+    "networking.istio.io", "v1", "virtualservices", "VirtualService", ROLLOUT_LABEL
+)

@@ -1,0 +1,83 @@
+"""The CanaryRollouts themselves: read from the cache, status and annotation written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from canary_operator.adapters.cluster.cache import Caches, Held
+from canary_operator.adapters.cluster.client import Client
+from canary_operator.adapters.cluster.encoding import unpack
+from canary_operator.adapters.cluster.errors import NotFoundError, RejectedError
+from canary_operator.adapters.cluster.resources import ROLLOUTS
+from canary_operator.adapters.cluster.seen import SeenRollout
+from canary_operator.domain.errors import ConflictError, UnavailableError
+from canary_operator.domain.words import REQUEST_ANNOTATION
+from canary_operator.ports import Key, Rollout
+
+_REQUEST_PATH = "/metadata/annotations/" + REQUEST_ANNOTATION.replace("~", "~0").replace("/", "~1")
+
+
+class ClusterRollouts:
+    """Port `Rollouts`."""
+
+    def __init__(self, client: Client, caches: Caches) -> None:
+        self._client = client
+        self._cache = caches.rollouts
+
+    def get(self, key: Key) -> Rollout | None:
+        """Return the rollout as last seen; None when it is gone."""
+        held = self._cache.get(key.namespace, key.name)
+        return _rollout(key, held) if held is not None else None
+
+    async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
+        """Merge `patch` into the status, if the rollout is still as `rollout` says."""
+        if rollout.deleting:
+            return
+        key = rollout.key
+        condition = {"resourceVersion": rollout.resource_version, "uid": rollout.uid}
+        body = {"metadata": condition, "status": patch}
+        try:
+            answer = await self._client.merge_status(ROLLOUTS, key.namespace, key.name, body)
+        except NotFoundError as error:
+            self._drop(rollout)
+            raise ConflictError(f"CanaryRollout {key} is gone") from error
+        except RejectedError as error:
+            raise UnavailableError(
+                f"The API server does not take the status: {error.message}. Does the installed "
+                "CRD belong to this version of the operator?"
+            ) from error
+        self._cache.learned(answer)
+
+    async def remove_request(self, rollout: Rollout, value: str) -> None:
+        """Remove the request annotation, if it still has `value`; else do nothing."""
+        if rollout.deleting:
+            return
+        key = rollout.key
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": rollout.uid},
+            {"op": "test", "path": _REQUEST_PATH, "value": value},
+            {"op": "remove", "path": _REQUEST_PATH},
+        ]
+        try:
+            answer = await self._client.patch(ROLLOUTS, key.namespace, key.name, operations)
+        except (NotFoundError, RejectedError):
+            return  # it has another value, or is gone: the watch tells
+        self._cache.learned(answer)
+
+    def _drop(self, rollout: Rollout) -> None:
+        held = self._cache.get(rollout.key.namespace, rollout.key.name)
+        if held is not None and held.uid == rollout.uid:
+            self._cache.drop(held)
+
+
+def _rollout(key: Key, held: Held[SeenRollout]) -> Rollout:
+    seen = held.content
+    return Rollout(
+        key=key,
+        uid=held.uid,
+        resource_version=str(held.version),
+        generation=seen.generation,
+        spec=unpack(seen.spec),
+        status=unpack(seen.status),
+        request=seen.request,
+        deleting=seen.deleting,
+    )

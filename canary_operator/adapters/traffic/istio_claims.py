@@ -1,0 +1,92 @@
+"""Which VirtualServices route which hosts: two for one host would merge in no useful way."""
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from canary_operator.adapters.cluster.client import Client
+from canary_operator.adapters.cluster.errors import NotFoundError
+from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
+from canary_operator.domain.errors import ForbiddenError, HostConflictError
+from canary_operator.ports import Rollout
+
+logger = logging.getLogger(__name__)
+
+MESH = "mesh"
+"""Istio's name for all sidecars."""
+
+Claim = tuple[str, str]
+"""Gateway and host."""
+
+
+def full_host(host: str, namespace: str, cluster_domain: str) -> str:
+    """Return the host as Istio reads it: a name without dots is a Service of the namespace.
+
+    Example:
+        >>> full_host("web", "demo", "cluster.local")
+        'web.demo.svc.cluster.local'
+        >>> full_host("shop.example.com", "demo", "cluster.local")
+        'shop.example.com'
+    """
+    return host if "." in host else f"{host}.{namespace}.svc.{cluster_domain}"
+
+
+def claims_of(spec: Mapping[str, Any], namespace: str, cluster_domain: str) -> frozenset[Claim]:
+    """Return what a VirtualService of `namespace` claims."""
+    gateways = [_full_gateway(name, namespace) for name in spec.get("gateways") or [MESH]]
+    hosts = [full_host(host, namespace, cluster_domain) for host in spec.get("hosts") or ()]
+    return frozenset((gateway, host) for gateway in gateways for host in hosts)
+
+
+def _full_gateway(name: str, namespace: str) -> str:
+    return name if name == MESH or "/" in name else f"{namespace}/{name}"
+
+
+class Claims:
+    """Looks for others that route the hosts of a rollout."""
+
+    def __init__(self, client: Client, cluster_domain: str, namespaces: Iterable[str]) -> None:
+        self._client = client
+        self._domain = cluster_domain
+        self._namespaces: tuple[str | None, ...] = tuple(namespaces) or (None,)
+
+    async def check(
+        self, rollout: Rollout, wanted: Mapping[str, Any], present: Mapping[str, Any]
+    ) -> None:
+        """Refuse hosts that another VirtualService claims on the same gateway.
+
+        Args:
+            rollout: Who claims.
+            wanted: Spec of the VirtualService that it will have.
+            present: Spec of the one that it has; what that one claims is its own already.
+
+        Raises:
+            HostConflictError: names the host and who has it.
+        """
+        namespace = rollout.key.namespace
+        new = claims_of(wanted, namespace, self._domain)
+        new -= claims_of(present, namespace, self._domain)
+        if not new:
+            return
+        try:
+            async for other in self._others(rollout):
+                self._compare(new, other)
+        except (ForbiddenError, NotFoundError) as error:
+            # Not installed, or not ours to see: writing the VirtualService will tell.
+            logger.debug("Hosts could not be compared: %s", error)
+
+    async def _others(self, rollout: Rollout) -> AsyncIterator[Mapping[str, Any]]:
+        for namespace in self._namespaces:
+            async for other in self._client.list(VIRTUAL_SERVICES, namespace):
+                owners = other["metadata"].get("ownerReferences") or ()
+                if all(owner["uid"] != rollout.uid for owner in owners):
+                    yield other
+
+    def _compare(self, new: frozenset[Claim], other: Mapping[str, Any]) -> None:
+        meta = other["metadata"]
+        theirs = claims_of(other.get("spec") or {}, meta["namespace"], self._domain)
+        for gateway, host in sorted(new & theirs):
+            raise HostConflictError(
+                f"VirtualService {meta['namespace']}/{meta['name']} already routes host {host} on "
+                f"gateway {gateway}. Remove the host there, or delete that VirtualService."
+            )

@@ -1,0 +1,75 @@
+"""Every kind of router, and the one that picks among them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from canary_operator.adapters.cluster.cache import Caches
+from canary_operator.adapters.cluster.client import Client
+from canary_operator.adapters.traffic.istio import IstioRouter
+from canary_operator.domain.situation import RouteState
+from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.target import RouteTarget
+from canary_operator.ports import Rollout, TrafficRouter
+
+DEFAULT_KIND = "istio"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What routers are built from."""
+
+    client: Client
+    caches: Caches
+    cluster_domain: str = "cluster.local"
+    namespaces: tuple[str, ...] = ()
+    """Namespaces that are watched; none means all."""
+
+
+def _istio(given: Surroundings) -> TrafficRouter:
+    return IstioRouter(
+        given.client,
+        given.caches,
+        cluster_domain=given.cluster_domain,
+        namespaces=given.namespaces,
+    )
+
+
+ROUTERS: Mapping[str, Callable[[Surroundings], TrafficRouter]] = {"istio": _istio}
+"""By their field of `spec.traffic`."""
+
+
+def build_router(given: Surroundings) -> "RouterByKind":
+    """Return the router of all rollouts."""
+    return RouterByKind({kind: build(given) for kind, build in ROUTERS.items()})
+
+
+class RouterByKind:
+    """Port `TrafficRouter`: hands on to the router that `spec.traffic` names."""
+
+    def __init__(self, routers: Mapping[str, TrafficRouter]) -> None:
+        """Remember the routers by their field of `spec.traffic`; `istio` is the default."""
+        self._routers = routers
+
+    def state(self, rollout: Rollout) -> RouteState:
+        """Return what the router was told, as last seen."""
+        return self._of(rollout.spec).state(rollout)
+
+    async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Check, before a spec is accepted, that nobody else routes its hosts."""
+        await self._chosen(spec).claim(rollout, spec)
+
+    async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
+        """Give the canary the weight of `target`; return whether something was written."""
+        return await self._chosen(spec).set(rollout, spec, target)
+
+    def _chosen(self, spec: RolloutSpec) -> TrafficRouter:
+        kinds = (kind for kind in self._routers if getattr(spec.traffic, kind, None) is not None)
+        return self._routers[next(kinds, DEFAULT_KIND)]
+
+    def _of(self, raw: Mapping[str, Any]) -> TrafficRouter:
+        """Choose by a spec that nobody has checked yet."""
+        traffic = raw.get("traffic")
+        given = traffic if isinstance(traffic, Mapping) else {}
+        kinds = (kind for kind in self._routers if given.get(kind) is not None)
+        return self._routers[next(kinds, DEFAULT_KIND)]
