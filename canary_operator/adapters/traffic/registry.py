@@ -1,13 +1,12 @@
 """Every kind of router, and the one that picks among them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.traffic.istio import IstioRouter
-from canary_operator.domain.situation import RouteState
+from canary_operator.domain.situation import RouteState, Settings
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Rollout, TrafficRouter
@@ -15,33 +14,29 @@ from canary_operator.ports import Rollout, TrafficRouter
 DEFAULT_KIND = "istio"
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What routers are built from."""
-
-    client: Client
-    caches: Caches
-    cluster_domain: str = "cluster.local"
-    namespaces: tuple[str, ...] = ()
-    """Namespaces that are watched; none means all."""
+Build = Callable[[Client, Caches, Settings, Sequence[str]], TrafficRouter]
+"""Makes a router from the client, the caches, the operator's settings, and the namespaces that are
+watched (none means all)."""
 
 
-def _istio(given: Surroundings) -> TrafficRouter:
-    return IstioRouter(
-        given.client,
-        given.caches,
-        cluster_domain=given.cluster_domain,
-        namespaces=given.namespaces,
-    )
+def _istio(
+    client: Client, caches: Caches, settings: Settings, namespaces: Sequence[str]
+) -> TrafficRouter:
+    domain = settings.cluster_domain
+    return IstioRouter(client, caches, cluster_domain=domain, namespaces=tuple(namespaces))
 
 
-ROUTERS: Mapping[str, Callable[[Surroundings], TrafficRouter]] = {"istio": _istio}
+ROUTERS: Mapping[str, Build] = {"istio": _istio}
 """By their field of `spec.traffic`."""
 
 
-def build_router(given: Surroundings) -> "RouterByKind":
+def build_router(
+    client: Client, caches: Caches, settings: Settings, namespaces: Sequence[str] = ()
+) -> "RouterByKind":
     """Return the router of all rollouts."""
-    return RouterByKind({kind: build(given) for kind, build in ROUTERS.items()})
+    return RouterByKind(
+        {kind: build(client, caches, settings, namespaces) for kind, build in ROUTERS.items()}
+    )
 
 
 class RouterByKind:
