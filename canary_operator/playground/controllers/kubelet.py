@@ -173,7 +173,9 @@ class Kubelet:
             self._worker.wake(key)
 
         running = self._runtime.start(pod, report, self._fault_for(pod))
-        tenant = _Tenant(uid_of(pod), timestamps.now(), running)
+        started = pod.get("status", {}).get("startTime")  # by a kubelet before this one
+        since = timestamps.read(started) if started else timestamps.now()
+        tenant = _Tenant(uid_of(pod), since, running)
         self._tenants[key] = tenant
 
     async def _bind(self, pod: Manifest) -> None:

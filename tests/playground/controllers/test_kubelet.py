@@ -9,11 +9,13 @@ import pytest
 
 from canary_operator.playground.client import PODS, Client, Manifest
 from canary_operator.playground.controllers import (
+    PORT_ANNOTATION,
     Backoff,
     Fault,
     InstantRuntime,
     PodRuntime,
     ProcessRuntime,
+    addresses,
 )
 from canary_operator.playground.controllers.instant import READY_AFTER_ANNOTATION
 from tests.playground.controllers.stories import (
@@ -146,6 +148,18 @@ class TestPodsThatRun:
         async with http.get(f"http://{found['status']['podIP']}:8080/") as answer:
             assert answer.headers["x-version"] == "from-the-template"
             assert (await answer.json())["pod"] == "web"
+
+    async def test_pods_that_share_an_address_tell_their_ports(
+        self, cluster: Cluster, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(addresses, "ATTEMPTS", 0)
+        namespace = await cluster.namespace()
+        await cluster.client.create(PODS, pod(), namespace)
+        found = await until_pod(cluster.client, namespace, is_ready)
+        port = found["metadata"]["annotations"][PORT_ANNOTATION]
+        assert found["status"]["podIP"] == addresses.SHARED_IP
+        async with http.get(f"http://{addresses.SHARED_IP}:{port}/") as answer:
+            assert answer.status == 200
 
     async def test_an_unhealthy_server_is_not_ready(self, cluster: Cluster) -> None:
         namespace = await cluster.namespace()
