@@ -6,7 +6,6 @@ Every case is a rollout of its own, and all are counted by the same two queries.
 import asyncio
 import json
 import math
-import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from canary_operator.domain.istio_telemetry import (
     requests_query,
 )
 from canary_operator.playground.prometheus import Prometheus
+from tests.adapters.metrics.past import Values, promtool, write_past
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,9 +40,6 @@ IN_WINDOW = 4
 STARTED = 40
 """Samples since Prometheus started."""
 NONE = Count()
-
-Values = Sequence[float | None]
-"""Samples that end now; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -214,15 +211,6 @@ class History:
         return await self.client.query(promql, at, self.lane)
 
 
-def lines(series: Iterator[tuple[str, Values]], ends_at: float) -> Iterator[str]:
-    for name, values in series:
-        first = ends_at - SCRAPE_SECONDS * (len(values) - 1)
-        for index, value in enumerate(values):
-            if value is not None:
-                yield f"{name} {value} {first + SCRAPE_SECONDS * index}\n"
-    yield "# EOF\n"
-
-
 def everything() -> Iterator[tuple[str, Values]]:
     yield 'up{job="proxies"}', [1] * STARTED
     for case, (series, _) in CASES.items():
@@ -237,15 +225,7 @@ def everything() -> Iterator[tuple[str, Values]]:
 async def history(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[History]:
     folder = tmp_path_factory.mktemp("history")
     ends_at = int(time.time()) // 7200 * 7200 - 7200 + SCRAPE_SECONDS * STARTED
-    text = folder / "history.txt"
-    text.write_text("".join(lines(everything(), ends_at)))
-    promtool = shutil.which("promtool") or "promtool"
-    await asyncio.to_thread(
-        subprocess.run,
-        [promtool, "tsdb", "create-blocks-from", "openmetrics", text, folder / "prometheus-data"],
-        check=True,
-        capture_output=True,
-    )
+    await write_past(folder, everything(), ends_at, SCRAPE_SECONDS)
     async with Prometheus(folder, []) as prometheus:
         client = PrometheusClient(PrometheusSettings(prometheus.url), lambda _: None)
         lane = Lane(2, "test")
@@ -310,8 +290,7 @@ async def test_a_failed_scrape_does_not_make_counters_new(tmp_path: Path) -> Non
     }
     file = tmp_path / "rules.json"
     file.write_text(json.dumps({"evaluation_interval": "15s", "tests": [test]}))
-    promtool = shutil.which("promtool") or "promtool"
     done = await asyncio.to_thread(
-        subprocess.run, [promtool, "test", "rules", file], capture_output=True, check=False
+        subprocess.run, [promtool(), "test", "rules", file], capture_output=True, check=False
     )
     assert done.returncode == 0, done.stdout.decode()
