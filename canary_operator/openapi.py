@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel
 
 NULL = {"type": "null"}
-INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 IMPLIED: tuple[tuple[str, Any], ...] = (("additionalProperties", False), ("properties", {}))
 DROPPED = frozenset({"title", "default", "$defs"})
 KEPT = frozenset(
@@ -83,7 +82,7 @@ def _convert_keyword(keyword: str, value: Any, definitions: Mapping[str, Any]) -
             return {f"{EXTENSION}preserve-unknown-fields": True}
         case _ if keyword in DROPPED or (keyword, value) in IMPLIED:
             return {}
-        case _ if keyword in KEPT or keyword.startswith(EXTENSION) or value == INT_OR_STRING:
+        case _ if keyword in KEPT or keyword.startswith(EXTENSION):
             return {keyword: value}
         case _:
             return {keyword: _convert_inside(keyword, value, definitions)}

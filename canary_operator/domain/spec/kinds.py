@@ -214,11 +214,7 @@ def port_reference() -> Kind:
         message=f"must be a port number from 1 to {MOST_PORT}, or the name of a container port "
         f"(at most {LONGEST_PORT_NAME} characters of a-z, 0-9 and -, with a letter)",
         read=read,
-        schema={
-            "x-kubernetes-int-or-string": True,
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "maxLength": LONGEST_PORT_NAME,
-        },
+        schema={"x-kubernetes-int-or-string": True, "maxLength": LONGEST_PORT_NAME},
         cel=f"type(self) == int ? self >= 1 && self <= {MOST_PORT} : "
         f"self.matches('{PORT_NAME}') && self.matches('[a-z]')",
     )

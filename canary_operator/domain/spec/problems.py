@@ -54,7 +54,8 @@ def find_problems(
         data = plain(raw)
         return model.model_validate(data, by_alias=True, by_name=False), ()
     except ValidationError as error:
-        return None, tuple(_from_pydantic(model, data, each, root) for each in error.errors())
+        details = (each for each in error.errors() if not _is_echo(each))
+        return None, tuple(_from_pydantic(model, data, each, root) for each in details)
     except RecursionError:
         return None, (Problem((root,), f"{root} must not be nested that deep."),)
 
@@ -90,6 +91,11 @@ def _problem(place: Place, value: Any, message: str) -> Problem:
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """Whether a list is only too short because pydantic left its wrong entries out."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
 
 
 def _from_pydantic(model: type[BaseModel], data: Any, error: ErrorDetails, root: str) -> Problem:
