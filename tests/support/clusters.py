@@ -59,6 +59,9 @@ DEFINITION_FOLDERS = (
     Path(__file__).parent / "crds",
 )
 
+STARTED = pytest.StashKey[RealControlPlane]()
+"""Where the control plane of this process waits for further tests."""
+
 ADMIN_TOKEN = "admin"
 """Of the embedded API, which is on loopback and has nothing to hide."""
 
@@ -324,15 +327,18 @@ def pod_runtime() -> PodRuntime:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def control_plane() -> AsyncIterator[RealControlPlane | None]:
+async def control_plane(
+    pytestconfig: pytest.Config,
+) -> AsyncIterator[RealControlPlane | None]:
     """The real control plane of this process, `None` where tests run on the embedded API."""
     folder = assets_folder()
-    if folder is None:
-        yield None
+    if folder is None or STARTED in pytestconfig.stash:  # every conftest has this fixture anew
+        yield pytestconfig.stash.get(STARTED, None)
         return
     async with RealControlPlane(folder) as plane:
         async with plane.admin.client() as client:
             await load_definitions(client, *DEFINITION_FOLDERS)
+        pytestconfig.stash[STARTED] = plane
         yield plane
 
 
