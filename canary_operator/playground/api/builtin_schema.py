@@ -13,7 +13,10 @@ from typing import Any
 
 from canary_operator.playground.api.objects import Schema
 
-ANY: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+ANY: Schema = {
+    "x-kubernetes-preserve-unknown-fields": True,
+    "x-kubernetes-map-type": "atomic",
+}
 
 MAP_LISTS: dict[str, tuple[str, ...]] = {
     "V1PodSpec.containers": ("name",),
@@ -61,7 +64,6 @@ ATOMIC_TYPES = {
     "V1RoleRef",
     "V1TypedLocalObjectReference",
     "RbacV1Subject",
-    "V2CrossVersionObjectReference",
 }
 ATOMIC_FIELDS = {"V1PodSpec.nodeSelector", "V1ServiceSpec.selector"}
 INT_OR_STRING = re.compile(

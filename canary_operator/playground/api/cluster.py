@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from canary_operator.playground.api import services
 from canary_operator.playground.api.auth import Authorizer
+from canary_operator.playground.api.builtin.services import AddressPool
 from canary_operator.playground.api.deletion import delete
 from canary_operator.playground.api.errors import APIError
 from canary_operator.playground.api.faults import Faults
@@ -30,7 +30,7 @@ class Cluster:
     def __post_init__(self) -> None:
         self.authorizer = Authorizer(self.store)
         self.operations = Operations(self.store, self.registry)
-        self.operations.admission.append(services.AddressPool(self.store).assign)
+        self.operations.admission.append(AddressPool(self.store).assign)
         GarbageCollector(self.store, self.remove)
         Lifecycle(self.store, self.registry, self.remove)
 

@@ -4,7 +4,10 @@ Go writes `omitempty` fields only when they are not the zero value of their type
 comes back from the real server without its empty lists, empty maps and empty strings.
 """
 
+import base64
+import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +30,23 @@ EMPTY_STRING_STAYS = re.compile(
 )
 EMPTY_LIST_STAYS = re.compile(r"V1(Cluster)?Role\.rules|V1EndpointSlice\.(endpoints|ports)")
 GENERATED_PREFIX = re.compile(r"^(Core|Events|Rbac)?V\d+")
+ZEROES: Mapping[str, Object] = {
+    "V1DeploymentCondition": {"lastUpdateTime": None, "lastTransitionTime": None},
+    "V1ReplicaSetCondition": {"lastTransitionTime": None},
+    "V1PodCondition": {"lastProbeTime": None, "lastTransitionTime": None},
+    "V1NodeCondition": {"lastHeartbeatTime": None, "lastTransitionTime": None},
+    "V1NamespaceCondition": {"lastTransitionTime": None},
+    "V1Condition": {"lastTransitionTime": None},
+    "V1ContainerStatus": {
+        "image": "",
+        "imageID": "",
+        "lastState": {},
+        "ready": False,
+        "restartCount": 0,
+        "state": {},
+    },
+}
+"""What Go writes even when nobody set it."""
 
 
 @dataclass
@@ -107,7 +127,8 @@ def _decode_map(value: Object, schema: Schema, place: Place, unknown: list[str])
             inner = _decode(item, sub, at, unknown)
             if not (named and _is_absent(inner, sub, at.field)):
                 out[key] = inner
-    return out
+    zeroes = ZEROES.get(struct)
+    return {**zeroes, **out} if zeroes else out
 
 
 def _is_absent(value: Any, schema: Schema, where: str) -> bool:
@@ -131,9 +152,21 @@ def _decode_scalar(value: Any, schema: Schema, place: Place) -> Any:
         return canonical_quantity(value)
     if kind == "integer" and isinstance(value, float) and value.is_integer():
         return int(value)
+    if schema.get("format") == "byte" and isinstance(value, str):
+        _expect_base64(value)
     if value is not None:
         _expect(schema, _json_type(value), value, place)
     return value
+
+
+def _expect_base64(text: str) -> None:
+    try:
+        base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        bad = re.search(r"[^A-Za-z0-9+/=\r\n]", text)
+        position = bad.start() if bad else len(text)
+        message = f"illegal base64 data at input byte {position}"
+        raise WrongTypeError("string", message) from error
 
 
 def _json_type(value: Any) -> str:

@@ -26,7 +26,7 @@ def delete(operations: Operations, target: Target, options: DeleteOptions) -> tu
     if not waits:
         if not options.dry_run:
             old = operations.store.remove(target.resource.storage, target.key).obj
-        return old, True
+        return (_marked(target, old, options, []) if target.resource.kind == "Pod" else old), True
     new = _marked(target, old, options, finalizers)
     if new != old and not options.dry_run:
         new = operations.store.put(target.resource.storage, target.key, new).obj
@@ -70,11 +70,12 @@ def _grace(target: Target, old: Object, options: DeleteOptions) -> int:
 def _marked(target: Target, old: Object, options: DeleteOptions, finalizers: list[str]) -> Object:
     meta = dict(old["metadata"])
     grace = _grace(target, old, options)
-    if "deletionTimestamp" not in meta or grace < meta.get("deletionGracePeriodSeconds", 0):
+    first = "deletionTimestamp" not in meta
+    if first or grace < meta.get("deletionGracePeriodSeconds", 0):
         meta["deletionTimestamp"] = timestamp(grace)
         meta["deletionGracePeriodSeconds"] = grace
         if "generation" in meta:
-            meta["generation"] += 1
+            meta["generation"] += first
     if finalizers:
         meta["finalizers"] = finalizers
     else:

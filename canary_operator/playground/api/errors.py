@@ -4,6 +4,7 @@ Tools decide by these words (kubectl, client-go and kopf read `reason` and `deta
 search for the messages, so both are kept as the real server writes them.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +28,7 @@ class Cause:
 
 def shown(value: Any) -> str:
     """Write a bad value as the real server quotes it."""
-    if isinstance(value, str):
-        return compact_json(value)
-    if value is None:
-        return "null"
-    return compact_json(value)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def required(field: str, detail: str = "") -> Cause:

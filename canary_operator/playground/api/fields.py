@@ -169,12 +169,11 @@ def compare(old: Any, new: Any, schema: Schema) -> Changes:
 def _compare_item(key: str, old: Any, new: Any, schema: Schema, out: Changes) -> None:
     if old is new or same(old, new):
         return
-    known = new if old is _ABSENT else old
+    known = new if old is _ABSENT or old is None else old
+    atomic = is_atomic(schema, known) or _changes_type(old, new)
     inner = Changes()
-    changed_type = _ABSENT not in (old, new) and type(old) is not type(new)
-    if not is_atomic(schema, known) and not changed_type:
+    if not atomic:
         inner = compare(None if old is _ABSENT else old, None if new is _ABSENT else new, schema)
-    atomic = is_atomic(schema, known) or changed_type
     for target, children, member in (
         (out.added, inner.added, old is _ABSENT),
         (out.modified, inner.modified, atomic and _ABSENT not in (old, new)),
@@ -183,3 +182,9 @@ def _compare_item(key: str, old: Any, new: Any, schema: Schema, out: Changes) ->
         node = packed(member, children)
         if node is not None:
             target[key] = node
+
+
+def _changes_type(old: Any, new: Any) -> bool:
+    """Tell whether two values have different types; a gap or a null goes with every type."""
+    either = any(value is _ABSENT or value is None for value in (old, new))
+    return not either and type(old) is not type(new)

@@ -15,6 +15,7 @@ COUNTED = (
     "ValidatingWebhookConfiguration",
     "EndpointSlice",
     "Pod",
+    "HorizontalPodAutoscaler",
 )
 REPORTED = ("metadata", "status", "apiVersion", "kind")
 

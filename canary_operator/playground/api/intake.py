@@ -94,7 +94,7 @@ class Decoder:
         obj = self._decoded(body, from_patch)
         if self._resource.custom:
             return dict(with_defaults(obj, self._resource.schema))
-        return strategies.of(self._resource.kind).default(storable(self._resource, obj))
+        return strategies.of(self._resource).default(storable(self._resource, obj))
 
     def _decoded(self, body: Object, from_patch: str) -> Object:
         unknown: list[str] = []
@@ -186,7 +186,7 @@ def check_new(obj: Object, resource: Resource) -> None:
     if resource.custom:
         causes += _check_custom(obj, resource, None, subresource="")
     else:
-        causes += strategies.of(resource.kind).check(obj)
+        causes += strategies.of(resource).check(obj)
     _refuse(obj, resource, causes)
 
 
@@ -204,10 +204,12 @@ def check_changed(new: Object, old: Object, resource: Resource, subresource: str
     if resource.custom:
         causes += _check_custom(new, resource, old, subresource)
     else:
-        strategy = strategies.of(resource.kind)
-        causes += strategy.check_update(new, old)
+        strategy = strategies.of(resource)
         if not subresource:
             causes += strategy.check(new)
+        if subresource == "status":
+            causes += strategy.check_status(new)
+        causes += strategy.check_update(new, old)
     _refuse(new, resource, causes)
 
 

@@ -12,6 +12,9 @@ from canary_operator.playground.api.fields import Tree
 from canary_operator.playground.api.objects import Object, Schema, timestamp
 
 APPLY, UPDATE = "Apply", "Update"
+UNTIMED = "scale"
+"""The subresource whose entries carry no time on the real server."""
+
 UNTRACKED_META = (
     "name",
     "namespace",
@@ -58,7 +61,7 @@ class Entry:
             "manager": writer.manager,
             "operation": writer.operation,
             "apiVersion": writer.api_version,
-            "time": self.time,
+            **({"time": self.time} if self.time else {}),
             "fieldsType": "FieldsV1",
             "fieldsV1": self.fields,
             **({"subresource": writer.subresource} if writer.subresource else {}),
@@ -125,7 +128,8 @@ def after_update(
         else:
             out.append(Entry(entry.writer, fields.difference(entry.fields, gone), entry.time))
     kept = fields.union(fields.difference(mine.fields, changes.removed), touched)
-    out.append(Entry(writer, kept, mine.time if kept == mine.fields else timestamp()))
+    changed = "" if writer.subresource == UNTIMED else timestamp()
+    out.append(Entry(writer, kept, mine.time if kept == mine.fields else changed))
     return _sorted(out)
 
 

@@ -12,7 +12,6 @@ from canary_operator.playground.api.objects import Object, timestamp
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 SUBDOMAIN_RULE = (
@@ -24,11 +23,6 @@ LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
     "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
     "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-LABEL_1035_RULE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
-    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
-    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
 NAME_PART_RULE = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
@@ -74,9 +68,7 @@ def check_name(name: str, resource: Resource) -> str:
     if resource.group in FREE_NAMES:
         bad = name in (".", "..") or "/" in name or "%" in name
         return "may not contain '/'" if bad else ""
-    if resource.kind == "Service":
-        return dns_label_1035(name)
-    if resource.kind == "Namespace":
+    if resource.kind in ("Namespace", "Service"):
         return dns_label(name)
     return dns_subdomain(name)
 
@@ -92,14 +84,9 @@ def dns_label(text: str) -> str:
     """Return what is wrong with a DNS label (RFC 1123), or an empty text."""
     if len(text) > MAX_LABEL:
         return f"must be no more than {MAX_LABEL} bytes"
+    if "." in text:
+        return "must not contain dots"
     return "" if LABEL.fullmatch(text) else LABEL_RULE
-
-
-def dns_label_1035(text: str) -> str:
-    """Return what is wrong with a DNS label that starts with a letter, or an empty text."""
-    if len(text) > MAX_LABEL:
-        return f"must be no more than {MAX_LABEL} bytes"
-    return "" if LABEL_1035.fullmatch(text) else LABEL_1035_RULE
 
 
 def check(obj: Object, resource: Resource) -> Iterator[Cause]:

@@ -88,10 +88,10 @@ class Operations:
         resource = target.resource
         obj = meta.for_create(obj, resource, target.namespace)
         self._require_namespace(target, obj)
-        obj = self._admitted(self._first(obj, resource), resource, None)
-        intake.check_new(obj, resource)
         if writer.operation == managed.UPDATE:
             obj = self._with_first_manager(obj, resource, writer)
+        obj = self._admitted(self._first(obj, resource), resource, None)
+        intake.check_new(obj, resource)
         key = (target.key[0], obj["metadata"]["name"])
         found = self.store.get(resource.storage, key)
         if found is not None:
@@ -145,7 +145,7 @@ class Operations:
             obj = without(obj, "status") if resource.has_status else obj
             obj = {**obj, "metadata": {**obj["metadata"], "generation": 1}}
             return dict(with_defaults(obj, resource.schema))
-        return next_generation(strategies.of(resource.kind).first(obj), None, resource)
+        return next_generation(strategies.of(resource).first(obj), None, resource)
 
     def _admitted(self, obj: Object, resource: Resource, old: Object | None) -> Object:
         for step in self.admission:
@@ -154,8 +154,10 @@ class Operations:
 
     @staticmethod
     def _with_first_manager(obj: Object, resource: Resource, writer: managed.Writer) -> Object:
-        zero = strategies.of(resource.kind).zero or {}
-        shaped = served(resource, obj)
+        """Note who wrote the object; what the server adds to it below has no manager."""
+        zero = strategies.of(resource).zero or {}
+        shaped = served(resource, without(obj, "status") if resource.has_status else obj)
+        zero = without(zero, "status")
         fields = managed.after_update(zero, shaped, writer, resource.schema, ())
         return _with_managers(obj, fields)
 

@@ -10,6 +10,7 @@ from canary_operator.playground.api.errors import (
     bad_request,
     unsupported_media_type,
 )
+from canary_operator.playground.api.gotext import go_text
 from canary_operator.playground.api.kinds import Resource
 from canary_operator.playground.api.objects import Object, compact_json, copied, same
 from canary_operator.playground.api.strategic import strategic_merge
@@ -139,22 +140,6 @@ def _remove(document: Any, path: list[str]) -> Any:
 def quoted(kind: str, result: Object, patch: Any) -> str:
     """Return what a refusal quotes: the patched object, or a strategic patch as Go prints maps."""
     return go_text(patch) if kind == STRATEGIC else compact_json(result)
-
-
-def go_text(value: Any) -> str:
-    """Write a value as Go's `%v`.
-
-    Example:
-        >>> go_text({"b": [1, True], "a": None})
-        'map[a:<nil> b:[1 true]]'
-    """
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{k}:{go_text(v)}' for k, v in sorted(value.items()))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(go_text, value))}]"
-    if value is None:
-        return "<nil>"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def apply(kind: str, old: Object, patch: Any, resource: Resource) -> Any:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from canary_operator.playground.api.errors import bad_request
+from canary_operator.playground.api.errors import APIError
 from canary_operator.playground.api.fields import field_schema
+from canary_operator.playground.api.gotext import go_text
 from canary_operator.playground.api.objects import Schema
 
 ORDER = "$setElementOrder/"
@@ -16,7 +17,7 @@ def strategic_merge(old: Any, patch: Any, schema: Schema) -> Any:
     """Apply a strategic merge patch to a value of type `schema`.
 
     Raises:
-        APIError: a list item has no merge key (400).
+        APIError: a list item has no merge key (500, as the real server).
     """
     if isinstance(patch, dict):
         return _merge_map(old if isinstance(old, dict) else {}, patch, schema)
@@ -44,22 +45,25 @@ def _merge_map(old: dict[str, Any], patch: dict[str, Any], schema: Schema) -> di
     for key, order in patch.items():
         name = key.removeprefix(ORDER)
         if key.startswith(ORDER) and isinstance(out.get(name), list):
-            out[name] = _in_order(out[name], order, field_schema(schema, name)[0])
+            merge_key = field_schema(schema, name)[0].get("x-kubernetes-patch-merge-key")
+            out[name] = _in_order(out[name], order, old.get(name) or [], merge_key)
     return out
 
 
 def _merge_list(old: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
     merge_key = schema.get("x-kubernetes-patch-merge-key")
     if merge_key is None:
-        return [*old, *(item for item in patch if item not in old)]
+        merged = [*old, *(item for item in patch if item not in old)]
+        return _in_order(merged, patch, old, None)
     if any(item.get(PATCH) == "replace" for item in patch):
         return [item for item in patch if PATCH not in item]
     out = list(old)
     for item in patch:
         if merge_key not in item:
-            raise bad_request(f"map: {item} does not contain declared merge key: {merge_key}")
+            message = f"map: {go_text(item)} does not contain declared merge key: {merge_key}"
+            raise APIError(500, "", message)
         _merge_item(out, item, merge_key, schema.get("items") or {})
-    return out
+    return _in_order(out, [item for item in patch if PATCH not in item], old, merge_key)
 
 
 def _merge_item(out: list[Any], item: dict[str, Any], merge_key: str, schema: Schema) -> None:
@@ -74,17 +78,27 @@ def _merge_item(out: list[Any], item: dict[str, Any], merge_key: str, schema: Sc
         out[found] = _merge_map(out[found], item, schema)
 
 
-def _in_order(items: list[Any], order: list[Any], schema: Schema) -> list[Any]:
-    """Sort the items that `order` names as it names them; the others keep their place."""
-    merge_key = schema.get("x-kubernetes-patch-merge-key")
+def _in_order(
+    items: list[Any], order: list[Any], old: list[Any], merge_key: str | None
+) -> list[Any]:
+    """Sort a merged list: items that `order` names as it names them, among the others' old order.
+
+    Where old order does not decide between two items, the one that `order` names comes first.
+    """
 
     def identity(item: Any) -> Any:
-        return item.get(merge_key) if merge_key else item
+        return item.get(merge_key) if merge_key and isinstance(item, dict) else item
 
-    wanted = [identity(item) if isinstance(item, dict) else item for item in order]
+    wanted, before = [identity(item) for item in order], [identity(item) for item in old]
     named = sorted(
         (item for item in items if identity(item) in wanted),
         key=lambda item: wanted.index(identity(item)),
     )
-    queue = iter(named)
-    return [next(queue) if identity(item) in wanted else item for item in items]
+    others = [item for item in items if identity(item) not in wanted]
+    out = []
+    while named and others:
+        theirs, mine = identity(others[0]), identity(named[0])
+        known = theirs in before and mine in before
+        first = others if known and before.index(theirs) < before.index(mine) else named
+        out.append(first.pop(0))
+    return out + others + named

@@ -1,9 +1,17 @@
 """What the server does with each built-in kind beside storing it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from canary_operator.playground.api import crds
+from canary_operator.playground.api.builtin import (
+    events,
+    others,
+    pod_defaults,
+    pods,
+    services,
+    workloads,
+)
 from canary_operator.playground.api.errors import Cause
 from canary_operator.playground.api.kinds import Resource
 from canary_operator.playground.api.objects import Object, without
@@ -33,19 +41,77 @@ class Strategy:
 
     check: Callable[[Object], Iterable[Cause]] = _fine
     check_update: Callable[[Object, Object], Iterable[Cause]] = _free
+    check_status: Callable[[Object], Iterable[Cause]] = _fine
     zero: Object | None = None
     """The structs that a Go object always has; nobody becomes the manager of an empty one."""
 
 
 PLAIN = Strategy()
+BINDING = Strategy(others.binding, check=others.check_binding, check_update=others.check_role_kept)
 STRATEGIES: Mapping[str, Strategy] = {
-    "CustomResourceDefinition": Strategy(crds.with_defaults, _unchanged, crds.check),
+    "ConfigMap": Strategy(check_update=others.check_immutable),
+    "ClusterRoleBinding": BINDING,
+    "ControllerRevision": Strategy(
+        check=workloads.check_revision, check_update=workloads.check_revision_kept
+    ),
+    "CustomResourceDefinition": Strategy(crds.with_defaults, check=crds.check),
+    "Deployment": Strategy(
+        workloads.deployment,
+        workloads.new_deployment,
+        workloads.check_deployment,
+        workloads.check_selector_kept,
+        workloads.check_status,
+        workloads.ZERO_DEPLOYMENT,
+    ),
+    "EndpointSlice": Strategy(others.slice_of_endpoints),
+    "Event": Strategy(
+        events.with_defaults, check=events.check_core, check_update=events.check_update
+    ),
+    "HorizontalPodAutoscaler": Strategy(
+        others.scaler,
+        others.new_scaler,
+        others.check_scaler,
+        zero={"spec": {"scaleTargetRef": {}}},
+    ),
+    "Lease": Strategy(check=others.check_lease, zero={"spec": {}}),
+    "Namespace": Strategy(others.namespace, others.new_namespace, zero={"spec": {}, "status": {}}),
+    "NetworkPolicy": Strategy(others.network_policy, zero={"spec": {"podSelector": {}}}),
+    "Pod": Strategy(
+        pod_defaults.pod,
+        pod_defaults.new_pod,
+        pods.check,
+        pods.check_update,
+        zero={"spec": {"containers": None}},
+    ),
+    "PodDisruptionBudget": Strategy(first=others.new_budget, zero={"spec": {}}),
+    "ReplicaSet": Strategy(
+        workloads.replica_set,
+        workloads.new_replica_set,
+        workloads.check_replica_set,
+        workloads.check_selector_kept,
+        workloads.check_status,
+        workloads.ZERO_REPLICA_SET,
+    ),
+    "RoleBinding": BINDING,
+    "Secret": Strategy(others.secret, check_update=others.check_secret_kept),
+    "Service": Strategy(
+        services.with_defaults,
+        services.new,
+        services.check,
+        services.check_update,
+        services.check_status,
+        services.ZERO,
+    ),
+    "ValidatingAdmissionPolicy": Strategy(others.policy, zero={"spec": {}, "status": {}}),
 }
+NEW_EVENT = replace(STRATEGIES["Event"], check=events.check_new)
 
 
-def of(kind: str) -> Strategy:
-    """Return the strategy of a built-in kind."""
-    return STRATEGIES.get(kind, PLAIN)
+def of(resource: Resource) -> Strategy:
+    """Return the strategy of a built-in resource."""
+    if resource.group == "events.k8s.io":
+        return NEW_EVENT
+    return STRATEGIES.get(resource.kind, PLAIN)
 
 
 def through_door(new: Object, old: Object, resource: Resource, subresource: str) -> Object:

@@ -1,0 +1,1 @@
+"""The rules of the built-in kinds: what they default to, and what they refuse."""
