@@ -18,9 +18,9 @@ def revision_of(template: Mapping[str, Any]) -> str:
 
     Example:
         >>> revision_of({"spec": {"priority": 1, "nodeName": None}})
-        '7aecee8193'
+        'c164bffd66'
         >>> revision_of({"spec": {"priority": 1.0}})
-        '7aecee8193'
+        'c164bffd66'
     """
     text = json.dumps(
         _canonical(template), sort_keys=True, separators=(",", ":"), ensure_ascii=False

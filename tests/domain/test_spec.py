@@ -254,3 +254,10 @@ def test_a_name_that_services_can_have(name: str) -> None:
 def test_a_name_that_no_service_can_have(name: str) -> None:
     with pytest.raises(InvalidSpecError, match=r"metadata\.name is .*, but must be a name of"):
         check_name(name)
+
+
+def test_parts_that_were_read_before_are_taken_as_they_are() -> None:
+    before = parse_spec(FULL)
+    spec = RolloutSpec(template=before.template, service=before.service)
+    assert spec.template.raw == FULL["template"]
+    assert spec.service == before.service
