@@ -61,8 +61,9 @@ class Call:
 
     @property
     def path(self) -> str:
-        """The path of the URL."""
-        return self.resource.path(self.namespace, self.name, self.subresource)
+        """The path of the URL; an object that is created goes to its collection."""
+        name = None if self.verb == "create" else self.name
+        return self.resource.path(self.namespace, name, self.subresource)
 
 
 @dataclass(frozen=True, slots=True)
