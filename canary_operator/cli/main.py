@@ -1,6 +1,7 @@
 """`canary-operator`: the operator's command line."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +14,9 @@ from canary_operator.cli.options import (
     option,
     sorted_unique,
 )
+
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -32,8 +36,8 @@ def main() -> None:
     show_default=True,
     help="How often Prometheus reads the proxies; the default window of a check follows it.",
 )
-@option("--prometheus-ca-file", type=click.Path(exists=True, dir_okay=False))
-@option("--prometheus-bearer-token-file", type=click.Path(exists=True, dir_okay=False))
+@option("--prometheus-ca-file", type=FILE)
+@option("--prometheus-bearer-token-file", type=FILE)
 @option("--prometheus-header", type=Header(), multiple=True, metavar="NAME=VALUE")
 @option(
     "--allowed-host",

@@ -8,6 +8,7 @@ import kopf
 
 from canary_operator.controller.handlers import Watched, build_registry
 from canary_operator.controller.health import serve_health
+from canary_operator.controller.login import Login
 from canary_operator.controller.settings import kopf_settings
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
@@ -17,9 +18,12 @@ from canary_operator.engine.scheduler import Scheduler
 class Parts:
     """Everything that `wiring.py` built."""
 
+    login: Login
     watched: tuple[Watched, ...]
     scheduler: Scheduler
     checks: Checks
+    starting: tuple[Callable[[], None], ...]
+    """What is to be started with the event loop running."""
     closing: tuple[Callable[[], Awaitable[None]], ...]
     """What is to be closed at the end, in this order."""
 
@@ -49,9 +53,11 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
         for close in parts.closing:
             await close()
 
-    kopf.on.login(registry=registry)(kopf.login_via_async_client)
+    kopf.on.login(registry=registry)(parts.login)
     kopf.on.cleanup(registry=registry)(stop)
     health = await serve_health(address.host, address.port, ready.is_set) if address else None
+    for start in parts.starting:
+        start()
     parts.scheduler.start()
     try:
         await kopf.operator(

@@ -19,6 +19,7 @@ from canary_operator.playground.client import APPLY
 from canary_operator.playground.daemon import DaemonError
 from canary_operator.playground.loadgen import Counts, Failure, LoadGenerator
 from canary_operator.playground.local import ROLLOUTS, LocalCluster
+from canary_operator.playground.mesh.background import Background
 from canary_operator.playground.picture import ImageFormat, render
 from canary_operator.playground.story import Seen, Story, recording
 
@@ -80,7 +81,7 @@ class Demo:
     async def follow(self) -> None:
         """Print a line for every new phase, step or weight."""
         async for change in self._cluster.client.watch(ROLLOUTS, NAMESPACE):
-            status = change.object.get("status") or {} if change.object else {}
+            status = (change.object or {}).get("status") or {}
             if not status.get("phase"):
                 continue
             at = self._load.elapsed
@@ -108,7 +109,8 @@ class Demo:
                 self._cluster.operator.check()
                 self._changed.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), WATCH_SECONDS)
+                    async with asyncio.timeout(WATCH_SECONDS):
+                        await self._changed.wait()
 
     def _is(self, phase: str, outcome: str | None) -> bool:
         if not self.story.seen or self.story.seen[-1].phase != phase:
@@ -144,12 +146,9 @@ async def _play(cluster: LocalCluster, output: Path) -> None:
     )
     async with load:
         demo = Demo(cluster, load)
-        watching = asyncio.create_task(demo.follow())
-        try:
+        async with Background() as background:
+            background.start(demo.follow(), "follow the rollout")
             await _tell(demo, load)
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
         counts = await load.stop()
     _summary(demo.story, counts)
     _draw(demo.story, load, output)

@@ -1,0 +1,272 @@
+"""The operator end to end: its own process, a Kubernetes API over HTTP, a real Prometheus.
+
+One bed serves all tests of a process; each test has a namespace of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from canary_operator.playground.api import EmbeddedAPI
+from canary_operator.playground.client import (
+    APPLY,
+    DEPLOYMENTS,
+    MERGE,
+    NotFoundError,
+    Resource,
+)
+from canary_operator.playground.controllers.instant import InstantRuntime
+from canary_operator.playground.local import ROLLOUTS
+from canary_operator.playground.operator_process import OperatorProcess
+from canary_operator.playground.prometheus import Prometheus
+from canary_operator.playground.synthetic import (
+    FollowedWeights,
+    SyntheticTelemetry,
+    SyntheticTraffic,
+)
+from tests.support.clusters import (
+    DEFINITION_FOLDERS,
+    Cluster,
+    EmbeddedCluster,
+    RealCluster,
+    eventually,
+    load_definitions,
+)
+from tests.support.realplane import RealControlPlane
+
+VIRTUAL_SERVICES = Resource("virtualservices", "networking.istio.io", "v1")
+EVENTS = Resource("events")
+REQUEST = "canary-operator.dev/request"
+SCRAPE_SECONDS = 0.5
+PATIENCE_SECONDS = 60.0
+
+
+def template(version: str = "v1", **container: Any) -> dict[str, Any]:
+    """Return a pod template; the tag of the image decides how its pods behave."""
+    port = {"name": "http", "containerPort": 8080}
+    app = {"name": "app", "image": f"app:{version}", "ports": [port], **container}
+    return {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [app]}}
+
+
+def quick_spec(version: str = "v1", **changes: Any) -> dict[str, Any]:
+    """Return a spec whose rollout takes some twelve seconds, as a user writes it."""
+    return {
+        "replicas": 2,
+        "template": template(version),
+        "service": {"port": 80, "targetPort": "http"},
+        "strategy": {
+            "steps": [{"weight": 20, "hold": "1s"}, {"weight": 50, "hold": "1s"}],
+            "progressDeadline": "30s",
+            "scaleDownDelay": "1s",
+        },
+        "analysis": {"interval": "5s", "window": "5s", "failureLimit": 0, "minRequests": 5},
+    } | changes
+
+
+@dataclass
+class Release:
+    """One CanaryRollout under test."""
+
+    bed: "Bed"
+    namespace: str
+    name: str
+    spec: dict[str, Any]
+    traffic: SyntheticTraffic
+    seen: list[Mapping[str, Any]] = field(default_factory=list)
+    """Every status that a wait saw, in order."""
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the whole object as a user's file has it."""
+        return {
+            "apiVersion": "canary-operator.dev/v1alpha1",
+            "kind": "CanaryRollout",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": deepcopy(self.spec),
+        }
+
+    async def apply(self, **changes: Any) -> None:
+        """Change the spec and apply it as `kubectl apply --server-side` does."""
+        self.spec = {**self.spec, **changes}
+        await self.bed.client.patch(
+            ROLLOUTS,
+            self.name,
+            self.manifest(),
+            self.namespace,
+            ctype=APPLY,
+            fieldManager="kubectl",
+        )
+
+    async def ask(self, request: str) -> None:
+        """Set the request annotation."""
+        body = {"metadata": {"annotations": {REQUEST: request}}}
+        await self.bed.client.patch(ROLLOUTS, self.name, body, self.namespace, ctype=MERGE)
+
+    async def get(self) -> dict[str, Any]:
+        """Return the object."""
+        return await self.bed.client.get(ROLLOUTS, self.name, self.namespace)
+
+    async def status(self) -> dict[str, Any]:
+        """Return its status."""
+        return (await self.get()).get("status") or {}
+
+    async def until(
+        self, met: Callable[[dict[str, Any]], Any], seconds: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
+        """Wait until the status meets a condition, and return it."""
+
+        async def look() -> dict[str, Any] | None:
+            status = await self.status()
+            if not self.seen or self.seen[-1] != status:
+                self.seen.append(status)
+            return status if met(status) else None
+
+        try:
+            return await eventually(look, seconds)
+        except TimeoutError:
+            log = self.bed.operator.log.read_text()[-3000:]
+            raise AssertionError(f"never met; last status {self.seen[-1]}\n{log}") from None
+
+    async def until_phase(self, phase: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
+        """Wait for a phase."""
+        return await self.until(lambda status: status.get("phase") == phase, seconds)
+
+    async def until_weight(self, weight: int) -> dict[str, Any]:
+        """Wait until router and status agree on a weight."""
+        status = await self.until(lambda status: status.get("weight") == weight)
+
+        async def told() -> bool:
+            return await self.route_weight() == weight
+
+        await eventually(told)
+        return status
+
+    async def until_request_answered(self, outcome: str) -> dict[str, Any]:
+        """Wait until the request annotation is gone and its outcome is recorded."""
+
+        async def gone() -> bool:
+            return REQUEST not in ((await self.get())["metadata"].get("annotations") or {})
+
+        await eventually(gone)
+        return await self.until(
+            lambda status: (status.get("lastRequest") or {}).get("outcome") == outcome
+        )
+
+    async def deployment(self, track: str) -> dict[str, Any]:
+        """Return the Deployment of a track."""
+        name = f"{self.name}-{track}"
+        return await self.bed.client.get(DEPLOYMENTS, name, self.namespace)
+
+    async def image(self, track: str) -> str:
+        """Return the image that a track asks for."""
+        pod = (await self.deployment(track))["spec"]["template"]["spec"]
+        return str(pod["containers"][0]["image"])
+
+    async def route_weight(self) -> int | None:
+        """Return the canary's weight in the VirtualService."""
+        try:
+            route = await self.bed.client.get(VIRTUAL_SERVICES, self.name, self.namespace)
+        except NotFoundError:
+            return None
+        split = route["spec"]["http"][0]["route"]
+        return next(
+            int(part["weight"])
+            for part in split
+            if part["destination"]["host"].startswith(f"{self.name}-canary.")
+        )
+
+    async def event_reasons(self) -> list[str]:
+        """Return the reasons of all Events about the rollout."""
+        found = await self.bed.client.list(EVENTS, self.namespace)
+        return [
+            event["reason"]
+            for event in found["items"]
+            if event["involvedObject"]["kind"] == "CanaryRollout"
+        ]
+
+    async def until_event(self, reason: str) -> None:
+        """Wait for an Event."""
+
+        async def told() -> bool:
+            return reason in await self.event_reasons()
+
+        await eventually(told)
+
+
+def condition(status: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return a condition; an absent one is not true."""
+    found = (c for c in status.get("conditions", []) if c["type"] == kind)
+    return next(found, {"type": kind, "status": "False", "reason": ""})
+
+
+@dataclass
+class Bed:
+    """Everything that runs."""
+
+    cluster: Cluster
+    telemetry: SyntheticTelemetry
+    weights: FollowedWeights
+    prometheus: Prometheus
+    operator: OperatorProcess
+
+    @property
+    def client(self) -> Any:
+        """Acts as an administrator."""
+        return self.cluster.client
+
+    async def release(
+        self, name: str = "web", *, wait: bool = True, rps: float = 60.0, **changes: Any
+    ) -> Release:
+        """Apply a CanaryRollout in a namespace of its own; wait until its first version serves."""
+        namespace = await self.cluster.namespace()
+        traffic = self.telemetry.traffic(
+            namespace,
+            name,
+            weight=self.weights.of(namespace, name),
+            requests_per_second=rps,
+        )
+        release = Release(self, namespace, name, quick_spec(**changes), traffic)
+        await release.apply()
+        if wait:
+            await release.until(lambda status: condition(status, "Ready")["status"] == "True")
+        return release
+
+
+@asynccontextmanager
+async def open_bed(plane: RealControlPlane | None, folder: Path) -> AsyncIterator[Bed]:
+    """Start a bed on the real control plane, or on the embedded API where there is none."""
+    if plane is not None:
+        async with RealCluster(plane, InstantRuntime()) as cluster, _around(cluster, folder) as bed:
+            yield bed
+        return
+    async with (
+        EmbeddedAPI() as api,
+        EmbeddedCluster(api, folder / "kubeconfig", InstantRuntime()) as cluster,
+    ):
+        await load_definitions(cluster.client, *DEFINITION_FOLDERS)
+        async with _around(cluster, folder) as bed:
+            yield bed
+
+
+@asynccontextmanager
+async def _around(cluster: Cluster, folder: Path) -> AsyncIterator[Bed]:
+    log = folder / "operator.log"
+    async with (
+        SyntheticTelemetry() as telemetry,
+        FollowedWeights(cluster.client) as weights,
+        Prometheus(folder, [telemetry.target], scrape_seconds=SCRAPE_SECONDS) as prometheus,
+        OperatorProcess(cluster.kubeconfig, prometheus.url, log) as operator,
+    ):
+        yield Bed(cluster, telemetry, weights, prometheus, operator)
+        assert "Traceback" not in log.read_text()
+
+
+async def stays(look: Callable[[], Any], seconds: float) -> None:
+    """Check that something holds, again and again, for some time."""
+    end = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < end:
+        assert await look()
+        await asyncio.sleep(0.1)
