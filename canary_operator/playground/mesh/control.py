@@ -18,6 +18,7 @@ from canary_operator.playground.mesh.bootstrap import (
 from canary_operator.playground.mesh.catalog import Catalog, ClusterObjects, ObjectKey, catalog_of
 from canary_operator.playground.mesh.clusters import clusters_of
 from canary_operator.playground.mesh.delivery import (
+    ConfigNotFollowedError,
     ConfigRejectedError,
     Delivery,
     MeshConfig,
@@ -139,6 +140,10 @@ class Control:
             await self._delivery.deliver(self._config(catalog), envoy)
         except ConfigRejectedError as error:
             logger.warning("Mesh configuration refused: %s", error)
+            return
+        except ConfigNotFollowedError as error:
+            logger.warning("Mesh configuration is late, sent again: %s", error)
+            self._changed.set()
             return
         async with self._delivered:
             self.in_force = catalog

@@ -5,20 +5,25 @@ import itertools
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
+import aiohttp
 import pytest
 
 from canary_operator.playground.client import ENDPOINT_SLICES, PODS, SERVICES, Resource
 from canary_operator.playground.mesh import Mesh
 from canary_operator.playground.mesh.control import VIRTUAL_SERVICES
+from canary_operator.playground.mesh.series import Reporter
 from canary_operator.playground.watch import Change, ChangeKind, Manifest
 
 NAMESPACE = "demo"
+Answer: TypeAlias = tuple[int, str | None]
+"""Status, and which version answered."""
 _addresses = itertools.count(1)
 
 
@@ -120,16 +125,10 @@ class Pod:
 
     @property
     def manifest(self) -> Manifest:
-        return {
-            "metadata": {
-                "name": self.name,
-                "namespace": NAMESPACE,
-                "labels": {"app": "web", "version": self.version, "pod-template-hash": "abc"},
-                "ownerReferences": [
-                    {"kind": "ReplicaSet", "name": f"{self.workload}-abc", "controller": True}
-                ],
-            }
-        }
+        owner = {"kind": "ReplicaSet", "name": f"{self.workload}-abc", "controller": True}
+        labels = {"app": "web", "version": self.version, "pod-template-hash": "abc"}
+        meta = {"name": self.name, "namespace": NAMESPACE, "labels": labels}
+        return {"metadata": {**meta, "ownerReferences": [owner]}}
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._talk, self.address, self.port)
@@ -137,15 +136,14 @@ class Pod:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.refuse()
-
-    async def refuse(self) -> None:
         """Stop listening and hang up: what comes now is refused."""
         if self._server:
             self._server.close()
             for writer in list(self._open):
                 writer.close()
             await self._server.wait_closed()
+
+    refuse = __aexit__
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
@@ -215,6 +213,72 @@ async def mesh(
 ) -> AsyncIterator[Mesh]:
     async with Mesh(cluster, tmp_path) as mesh:
         yield mesh
+
+
+class Visitor:
+    """Sends requests to `web` through the mesh, and reads what was measured of them."""
+
+    def __init__(self, mesh: Mesh, session: aiohttp.ClientSession) -> None:
+        self.mesh = mesh
+        self.session = session
+
+    async def send(self, path: str = "/", **headers: str) -> Answer:
+        url = f"http://127.0.0.1:{self.mesh.port}{path}"
+        host = {"Host": self.mesh.host_of("web", NAMESPACE)}
+        async with self.session.get(url, headers={**host, **headers}) as response:
+            await response.read()
+            return response.status, response.headers.get("x-version")
+
+    async def send_many(self, amount: int) -> Counter[Answer]:
+        answers: Counter[Answer] = Counter()
+        for batch in range(0, amount, 50):
+            size = min(50, amount - batch)
+            answers.update(await asyncio.gather(*(self.send() for _ in range(size))))
+        return answers
+
+    async def sees(self, expected: Answer) -> None:
+        """Send until the answer is the expected one."""
+        async with asyncio.timeout(10):
+            while await self.send() != expected:
+                pass
+
+    def counted(self, reporter: Reporter) -> Counter[tuple[str, int, str]]:
+        """Return the requests of one view by destination workload, code and flags."""
+        found: Counter[tuple[str, int, str]] = Counter()
+        for request, count in self.mesh.metrics.counts().items():
+            if request.reporter is reporter:
+                workload = request.destination.name if request.destination else "unknown"
+                found[workload, request.code, request.flags] += int(count)
+        return found
+
+    async def weight(self, weight: int) -> None:
+        """Wait until the mesh follows this weight."""
+        await self.mesh.control.wait_until(
+            lambda now: now.virtual_services[0]["spec"]["http"][0]["route"][-1]["weight"] == weight
+        )
+
+    async def endpoints(self, service: str, *pods: Pod) -> None:
+        """Wait until requests to a Service can go to these pods and no others."""
+        host, wanted = self.mesh.host_of(service, NAMESPACE), {pod.name for pod in pods}
+        await self.mesh.control.wait_until(
+            lambda now: {e.workload.pod for e in now.services[host].ports[0].endpoints} == wanted
+        )
+
+
+@pytest.fixture
+async def visitor(mesh: Mesh) -> AsyncIterator[Visitor]:
+    async with aiohttp.ClientSession() as session:
+        yield Visitor(mesh, session)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    async def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - counters have no events to wait for
+                await asyncio.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture(scope="session")
