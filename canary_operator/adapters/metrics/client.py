@@ -18,7 +18,7 @@ from canary_operator.adapters.metrics.errors import (
     UnavailableSourceError,
     UnreadableAnswerError,
 )
-from canary_operator.adapters.metrics.lanes import Lane
+from canary_operator.adapters.metrics.lanes import BusyLaneError, Lane
 from canary_operator.adapters.metrics.session import QuerySession
 from canary_operator.domain.istio_telemetry import Row
 
@@ -79,21 +79,27 @@ class PrometheusClient:
         Raises:
             MetricsError: there is no answer, or none that can be read.
         """
-        outcome = QueryOutcome.ANSWERED
         try:
-            return await lane.run(lambda: self._ask(promql, at), self._seconds + GRACE_SECONDS)
+            rows = await self._within_time(promql, at, lane)
         except MetricsError as error:
-            outcome = error.outcome
+            self._on_query(error.outcome)
             raise
-        except TimeoutError:
-            outcome = QueryOutcome.UNAVAILABLE
-            raise UnavailableSourceError(self._too_late) from None
-        finally:
-            self._on_query(outcome)
+        self._on_query(QueryOutcome.ANSWERED)
+        return rows
 
     def close(self) -> None:
         """Drop the connections."""
         self._session.close()
+
+    async def _within_time(self, promql: str, at: datetime, lane: Lane) -> list[Row]:
+        try:
+            return await lane.run(lambda: self._ask(promql, at), self._seconds + GRACE_SECONDS)
+        except BusyLaneError:
+            raise UnavailableSourceError(
+                "Prometheus is too slow: earlier queries still wait for its answer"
+            ) from None
+        except TimeoutError:
+            raise UnavailableSourceError(self._too_late) from None
 
     def _ask(self, promql: str, at: datetime) -> list[Row]:
         moment = {"time": f"{at.timestamp():.3f}", "timeout": f"{self._server_milliseconds}ms"}

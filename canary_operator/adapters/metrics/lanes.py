@@ -5,7 +5,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+PATIENCE = 4
+"""How many calls' time one call waits for its place: many that are quick soon let it in."""
+
 _Result = TypeVar("_Result")
+
+
+class BusyLaneError(TimeoutError):
+    """No place became free in time."""
 
 
 class Lane:
@@ -26,13 +33,17 @@ class Lane:
         self._threads = ThreadPoolExecutor(width, thread_name_prefix=name)
 
     async def run(self, call: Callable[[], _Result], seconds: float) -> _Result:
-        """Return what `call` returns, waiting so long for a place and again for the result.
+        """Return what `call` returns within `seconds`; `PATIENCE` times that may pass before it.
 
         Raises:
+            BusyLaneError: no place became free; `call` was not made.
             TimeoutError: it took longer. The call itself goes on until it ends.
         """
-        async with asyncio.timeout(seconds):
-            await self._places.acquire()
+        try:
+            async with asyncio.timeout(PATIENCE * seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            raise BusyLaneError from None
         running = asyncio.get_running_loop().run_in_executor(self._threads, call)
         running.add_done_callback(self._ended)
         finished, _ = await asyncio.wait({running}, timeout=seconds)

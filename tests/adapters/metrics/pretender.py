@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -50,12 +50,28 @@ class Pretender:
         try:
             asked = await _read(reader)
             self.asked.append(asked)
-            await self.reply(asked, writer)
+            await _first([self.reply(asked, writer), _gone(reader)])
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client gave up
         finally:
             writer.close()
+
+
+async def _first(several: Iterable[Awaitable[None]]) -> None:
+    """Wait for the first of `several` and cancel the others."""
+    tasks = [asyncio.ensure_future(one) for one in several]
+    done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _gone(reader: asyncio.StreamReader) -> None:
+    """Wait until the client has closed the connection."""
+    await reader.read()
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked:
@@ -99,6 +115,6 @@ def sample(value: str, **labels: str) -> dict[str, Any]:
     return {"metric": labels, "value": [1772366400, value]}
 
 
-async def silence(_: Asked, writer: asyncio.StreamWriter) -> None:
+async def silence(_: Asked, __: asyncio.StreamWriter) -> None:
     """Accept and never answer."""
-    await writer.wait_closed()
+    await asyncio.Event().wait()
