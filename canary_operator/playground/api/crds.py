@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from canary_operator.playground.api.builtin_schema import model_schema
+from canary_operator.playground.api.cel import RuleSyntaxError, collect, program
 from canary_operator.playground.api.errors import Cause, invalid, required, unsupported
 from canary_operator.playground.api.kinds import Column, Resource, ScalePaths
 from canary_operator.playground.api.objects import Object, Schema, dig, timestamp
 
+ACCEPTED = "the initial names have been accepted"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -80,6 +82,10 @@ def _check_structural(schema: Schema, path: str) -> Iterator[Cause]:
         yield required(f"{path}.x-kubernetes-list-map-keys", detail)
     if schema.get("type") == "array" and "items" not in schema:
         yield required(f"{path}.items", "must be specified")
+    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        yield from _check_rule(
+            rule.get("rule", ""), f"{path}.x-kubernetes-validations[{index}].rule"
+        )
     for name, child in (schema.get("properties") or {}).items():
         yield from _check_structural(child, f"{path}.properties[{name}]")
     if isinstance(schema.get("items"), dict):
@@ -88,19 +94,32 @@ def _check_structural(schema: Schema, path: str) -> Iterator[Cause]:
         yield from _check_structural(schema["additionalProperties"], f"{path}.additionalProperties")
 
 
+def _check_rule(text: str, path: str) -> Iterator[Cause]:
+    try:
+        program(text)
+    except RuleSyntaxError as error:
+        yield invalid(path, text, f"compilation failed: {error}")
+
+
+def new(crd: Object) -> Object:
+    """Return a definition that nobody has accepted yet."""
+    stored = [
+        version["name"] for version in crd["spec"].get("versions") or () if version.get("storage")
+    ]
+    names = {"plural": "", "kind": ""}
+    return {**crd, "status": {"conditions": None, "acceptedNames": names, "storedVersions": stored}}
+
+
 def established(crd: Object) -> Object:
     """Return the status of a definition whose names are free."""
-    spec = crd["spec"]
-    status = crd.get("status") or {}
+    spec, status = crd["spec"], crd.get("status") or {}
     storage = next(version["name"] for version in spec["versions"] if version.get("storage"))
-    stored = [*(status.get("storedVersions") or ())]
+    stored = list(status.get("storedVersions") or ())
     return {
         "conditions": status.get("conditions")
         or [
             _condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            _condition(
-                "Established", "InitialNamesAccepted", "the initial names have been accepted"
-            ),
+            _condition("Established", "InitialNamesAccepted", ACCEPTED),
         ],
         "acceptedNames": spec["names"],
         "storedVersions": stored if storage in stored else [*stored, storage],
@@ -119,7 +138,7 @@ def _condition(name: str, reason: str, message: str) -> Object:
 
 def is_established(crd: Object) -> bool:
     """Tell whether the resources of a definition are served."""
-    conditions: Iterable[Object] = dig(crd, "status", "conditions", default=[])
+    conditions: Iterable[Object] = dig(crd, "status", "conditions", default=())
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
@@ -145,6 +164,7 @@ def _resource(spec: Object, version: Object) -> Resource:
         list_kind=names["listKind"],
         scale=_scale(declared["scale"]) if "scale" in declared else None,
         schema_of_crd=with_meta(version["schema"]["openAPIV3Schema"]),
+        rules=collect(version["schema"]["openAPIV3Schema"]),
         columns=tuple(_columns(version.get("additionalPrinterColumns") or ())),
         storage=(spec["group"], names["plural"]),
         custom=True,

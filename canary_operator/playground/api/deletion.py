@@ -1,5 +1,6 @@
 """Delete: preconditions, grace, finalizers and what happens to dependents."""
 
+from canary_operator.playground.api import crds
 from canary_operator.playground.api.errors import Cause, conflict, forbidden_field, unprocessable
 from canary_operator.playground.api.gc import FOREGROUND, ORPHAN
 from canary_operator.playground.api.objects import Object, timestamp
@@ -22,6 +23,8 @@ def delete(operations: Operations, target: Target, options: DeleteOptions) -> tu
     if target.resource.kind == "Namespace":
         return _terminate_namespace(operations, target, old, options), False
     new, finalizers = old, _finalizers(old, options)
+    if target.resource.kind == "CustomResourceDefinition" and crds.CLEANUP not in finalizers:
+        finalizers = [*finalizers, crds.CLEANUP]  # stays until its objects are gone
     waits = bool(finalizers) or _grace(target, old, options) > 0
     if not waits:
         if not options.dry_run:

@@ -23,6 +23,7 @@ VERSION: Object = {
     "platform": "linux/amd64",
 }
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 SUB_VERBS = {
     "status": ("get", "patch", "update"),
     "scale": ("get", "patch", "update"),
@@ -89,12 +90,17 @@ def resource_list(registry: Registry, group: str, version: str) -> Object:
     for resource in found:
         entries.append(_entry(resource))
         entries += [_sub_entry(resource, name) for name in resource.subresources]
+    group_is_custom = any(resource.custom for resource in found)
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": group_version(group, version),
-        "resources": sorted(entries, key=lambda entry: str(entry["name"])),
+        "resources": entries if group_is_custom else _by_name(entries),
     }
+
+
+def _by_name(entries: list[Object]) -> list[Object]:
+    return sorted(entries, key=lambda entry: str(entry["name"]))
 
 
 def _entry(resource: Resource) -> Object:
@@ -107,7 +113,7 @@ def _entry(resource: Resource) -> Object:
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": list(resource.verbs),
+        "verbs": list(CUSTOM_VERBS if resource.custom else resource.verbs),
         **{key: value for key, value in optional.items() if value},
     }
 

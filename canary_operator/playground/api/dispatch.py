@@ -86,6 +86,8 @@ class Dispatcher:
         found = select(self._cluster.store, call.path, query)
         page, token, remaining = continued(found, query, self._cluster.store.rv)
         meta: Object = {"resourceVersion": str(self._cluster.store.rv)}
+        if resource.custom:
+            meta = {"continue": "", **meta}
         if token:
             meta |= {"continue": token, "remainingItemCount": remaining}
         accept = call.headers.get("Accept", "")

@@ -63,6 +63,10 @@ def forbidden_field(field: str, detail: str) -> Cause:
     return Cause("FieldValueForbidden", field, f"Forbidden: {detail}")
 
 
+NOWHERE = "<nil>"
+"""The field of a cause that concerns the whole object."""
+
+
 class APIError(Exception):
     """Base of every refusal; it knows the Status body that the client gets."""
 

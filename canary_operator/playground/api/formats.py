@@ -16,6 +16,7 @@ DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+
 HOSTNAME = re.compile(
     r"([a-zA-Z0-9]([-a-zA-Z0-9]{0,62}[a-zA-Z0-9])?)(\.[a-zA-Z0-9]([-a-zA-Z0-9]{0,62}[a-zA-Z0-9])?)*\.?"
 )
+WORDY_UNIT = re.compile(r"(ns|us|µs|ms|[smhdw]|wk|hr)$|nano|micro|milli|sec|min|hour|day|week")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 UNITS = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3,
@@ -38,6 +39,13 @@ def _date_time(text: str) -> bool:
     return DATE_TIME.fullmatch(text) is not None and _reads(datetime.fromisoformat)(text)
 
 
+def _duration(text: str) -> bool:
+    """Accept Go's durations, and like the real server also `5 minutes`."""
+    if GO_DURATION.fullmatch(text):
+        return True
+    return any(WORDY_UNIT.match(unit.lower()) for unit in re.findall(r"\d+\s*([A-Za-zµ]+)", text))
+
+
 def _uri(text: str) -> bool:
     return bool(urlsplit(text).scheme or text.startswith("/"))
 
@@ -46,7 +54,7 @@ FORMATS: Mapping[str, Callable[[str], bool]] = {
     "date-time": _date_time,
     "datetime": _date_time,
     "date": _reads(date.fromisoformat),
-    "duration": lambda text: GO_DURATION.fullmatch(text) is not None,
+    "duration": _duration,
     "ipv4": _reads(ipaddress.IPv4Address),
     "ipv6": _reads(ipaddress.IPv6Address),
     "cidr": lambda text: "/" in text and _reads(ipaddress.ip_interface)(text),

@@ -1,12 +1,13 @@
 """From a request body to an object that may be stored: decode, prune, default, check."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from canary_operator.playground.api import cel, meta, strategies
 from canary_operator.playground.api.builtin_schema import model_schema
 from canary_operator.playground.api.decode import WrongTypeError, decode
 from canary_operator.playground.api.errors import (
+    NOWHERE,
     APIError,
     Cause,
     bad_request,
@@ -15,7 +16,7 @@ from canary_operator.playground.api.errors import (
     unprocessable,
 )
 from canary_operator.playground.api.kinds import Resource
-from canary_operator.playground.api.objects import Object, compact_json, without
+from canary_operator.playground.api.objects import Object, compact_json, dig, without
 from canary_operator.playground.api.options import WriteOptions
 from canary_operator.playground.api.quantity import QuantityError
 from canary_operator.playground.api.structural import prune, with_defaults
@@ -31,7 +32,7 @@ BLOCKING = (
 )
 UNCHECKED = Cause(
     "FieldValueInvalid",
-    "",
+    NOWHERE,
     "Invalid value: null: some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation",
 )
@@ -53,7 +54,10 @@ def expect_kind(body: Any, resource: Resource) -> Object:
     kind, version = body.get("kind"), body.get("apiVersion")
     if not kind and (resource.custom or version):
         text = compact_json(body)
-        raise bad_request(f"Object 'Kind' is missing in '{text}'")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): "
+            f"Object 'Kind' is missing in '{text}' ({text})"
+        )
     if resource.custom and not version:
         raise bad_request(f"Object 'apiVersion' is missing in '{compact_json(body)}'")
     if (kind, version) != (resource.kind, resource.api_version) and kind and version:
@@ -74,7 +78,7 @@ def _wrong_kind(kind: str, version: str, resource: Resource) -> APIError:
             f"({resource.api_version})"
         )
     cause = invalid("kind", kind, f"must be {resource.kind}")
-    return unprocessable(resource.group, resource.kind, "", [cause])
+    return unprocessable(resource.group, kind, "", [cause])
 
 
 class Decoder:
@@ -129,8 +133,6 @@ class Decoder:
         if from_patch:
             return unprocessable("", "", "", [invalid("patch", from_patch, problem)])
         resource = self._resource
-        if resource.custom and problem.startswith("strict"):
-            return bad_request(problem)
         return bad_request(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a '
             f"{resource.kind}: {problem}"
@@ -224,20 +226,35 @@ def _check_custom(
     obj: Object, resource: Resource, old: Object | None, subresource: str
 ) -> list[Cause]:
     skipped = ("metadata", "apiVersion", "kind")
-    parts = [name for name in obj if name not in skipped and subresource in ("", name)]
+    only_status = subresource == "status"
+    parts = [name for name in obj if name not in skipped and (not only_status or name == "status")]
     before = {} if old is None else {name: old[name] for name in parts if name in old}
     judged = {name: obj[name] for name in parts}
     schema = resource.schema
-    if subresource:
-        properties = {subresource: schema.get("properties", {}).get(subresource, {})}
+    if only_status:
+        properties = {"status": schema.get("properties", {}).get("status", {})}
         schema = {"type": "object", "properties": properties}
     causes = list(validate(judged, schema, "", ABSENT if old is None else before))
-    rules = cel.rules_of(resource.schema)
-    if not rules:
+    causes += _check_scale(obj, resource)
+    if resource.rules is None:
         return causes
     if any(cause.reason in BLOCKING for cause in causes):
         return [*causes, UNCHECKED]
-    return [*causes, *cel.check(obj, resource.schema, old)]
+    return [*causes, *cel.check(obj, resource.rules, old)]
+
+
+def _check_scale(obj: Object, resource: Resource) -> Iterator[Cause]:
+    """Judge the numbers that the scale subresource exposes."""
+    if resource.scale is None:
+        return
+    for path in (resource.scale.replicas, resource.scale.status):
+        value, where = dig(obj, *path), "." + ".".join(path)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            kind = {str: "string", bool: "bool", float: "float64"}.get(type(value), "object")
+            detail = f"{where} accessor error: {value} is of the type {kind}, expected int64"
+            yield invalid(where, 0, detail)
+        elif value is not None and value < 0:
+            yield invalid(where, value, "should be a non-negative integer")
 
 
 def _refuse(obj: Object, resource: Resource, causes: list[Cause]) -> None:

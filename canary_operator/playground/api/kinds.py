@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from canary_operator.playground.api.builtin_schema import model_schema
+from canary_operator.playground.api.cel import RuleNode
 from canary_operator.playground.api.objects import Schema, group_version
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -47,6 +48,7 @@ class Resource:
     list_kind: str = ""
     scale: ScalePaths | None = None
     schema_of_crd: Schema | None = None
+    rules: RuleNode | None = None
     columns: tuple[Column, ...] = ()
     verbs: tuple[str, ...] = VERBS
     storage: tuple[str, str] = ("", "")

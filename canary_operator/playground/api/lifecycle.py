@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-from canary_operator.playground.api import crds
+from canary_operator.playground.api import crds, managed
 from canary_operator.playground.api.objects import without
 from canary_operator.playground.api.registry import Registry
 from canary_operator.playground.api.store import Change, Key, Storage, Store
 
+SERVER = "kube-apiserver"
 NAMESPACES: Storage = ("", "namespaces")
 DEFINITIONS: Storage = ("apiextensions.k8s.io", "customresourcedefinitions")
 
@@ -81,14 +82,16 @@ class Lifecycle:
         found = self._store.get(DEFINITIONS, ("", name))
         if found is None or found.obj["metadata"].get("deletionTimestamp"):
             return
-        status = crds.established(found.obj)
-        finalizers = found.obj["metadata"].get("finalizers") or []
-        if status == found.obj.get("status") and crds.CLEANUP in finalizers:
+        old, status = found.obj, crds.established(found.obj)
+        if status == old.get("status"):
             return
-        if crds.CLEANUP not in finalizers:
-            finalizers = [*finalizers, crds.CLEANUP]
-        meta = {**found.obj["metadata"], "finalizers": finalizers}
-        self._store.put(DEFINITIONS, ("", name), {**found.obj, "metadata": meta, "status": status})
+        resource = self._registry.builtin(*DEFINITIONS)
+        new = {**old, "status": status}
+        writer = managed.Writer(SERVER, managed.UPDATE, resource.api_version, "status")
+        before = {**old, "status": {"acceptedNames": {}, "conditions": None, **old["status"]}}
+        entries = managed.after_update(before, new, writer, resource.schema, managed.entries(old))
+        meta = {**old["metadata"], "managedFields": entries}
+        self._store.put(DEFINITIONS, ("", name), {**new, "metadata": meta})
 
     def _remove_instances(self, storage: Storage) -> None:
         for key, stored in list(self._store.scan(storage)):

@@ -106,10 +106,19 @@ def without_untracked(tree: Tree) -> Tree:
 
 
 def _sorted(items: Iterable[Entry]) -> list[Object]:
-    ordered = sorted(
-        items, key=lambda e: (e.writer.operation, e.time, e.writer.manager, e.writer.api_version)
-    )
+    ordered = sorted(items, key=_order)
     return [entry.body() for entry in ordered if entry.fields]
+
+
+def _order(entry: Entry) -> tuple[str, ...]:
+    writer = entry.writer
+    return (
+        writer.operation,
+        entry.time,
+        writer.manager,
+        writer.api_version,
+        writer.subresource,
+    )
 
 
 def after_update(

@@ -105,7 +105,11 @@ class Operations:
         """Compare the object's own name and namespace with the path."""
         given = body.get("metadata") or {}
         if not isinstance(given, dict):
-            raise bad_request("metadata must be an object")
+            kind = target.resource.kind
+            raise bad_request(
+                f'{kind} in version "{target.resource.version}" cannot be handled as a {kind}: '
+                "json: cannot unmarshal string into Go value of type v1.ObjectMeta"
+            )
         namespace = given.get("namespace")
         if target.resource.namespaced and namespace and namespace != target.namespace:
             raise bad_request(
@@ -178,7 +182,7 @@ class Operations:
             obj = {**obj, "metadata": {**given, "uid": old["metadata"]["uid"]}}
         if not given.get("resourceVersion") and resource.custom:
             cause = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise unprocessable(resource.group, resource.kind, target.name, [cause])
+            raise unprocessable(resource.group, resource.plural, target.name, [cause])
         return self.commit(target, old, obj, options)
 
     def patch(self, target: Target, kind: str, patch: Any, options: WriteOptions) -> Object:

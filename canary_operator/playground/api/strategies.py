@@ -54,7 +54,9 @@ STRATEGIES: Mapping[str, Strategy] = {
     "ControllerRevision": Strategy(
         check=workloads.check_revision, check_update=workloads.check_revision_kept
     ),
-    "CustomResourceDefinition": Strategy(crds.with_defaults, check=crds.check),
+    "CustomResourceDefinition": Strategy(
+        crds.with_defaults, crds.new, crds.check, zero={"spec": {"names": {}}}
+    ),
     "Deployment": Strategy(
         workloads.deployment,
         workloads.new_deployment,

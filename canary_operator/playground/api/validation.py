@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from canary_operator.playground.api.errors import (
+    NOWHERE,
     Cause,
     duplicate,
     invalid,
@@ -20,6 +21,7 @@ from canary_operator.playground.api.errors import (
 )
 from canary_operator.playground.api.fields import item_key, keyed_items
 from canary_operator.playground.api.formats import is_of_format
+from canary_operator.playground.api.jsontypes import json_type
 from canary_operator.playground.api.objects import Schema, same
 
 ABSENT = object()
@@ -55,16 +57,6 @@ def validate(value: Any, schema: Schema, path: str = "", old: Any = ABSENT) -> I
         yield from _check_number(value, schema, path)
 
 
-def json_type(value: Any) -> str:
-    """Return the JSON type of a value as messages name it."""
-    if isinstance(value, bool):
-        return "boolean"
-    if value is None:
-        return "null"
-    names = {dict: "object", list: "array", str: "string", int: "integer", float: "number"}
-    return names[type(value)]
-
-
 def _type_problem(value: Any, schema: Schema, path: str) -> Cause | None:
     found = json_type(value)
     if schema.get("x-kubernetes-int-or-string"):
@@ -89,22 +81,29 @@ def _check_enum(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
 
 
 def _check_combinations(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
-    def holds(part: Schema) -> bool:
-        return not any(True for _ in validate(value, part, path))
-
-    text = value
-    if schema.get("anyOf") and not any(map(holds, schema["anyOf"])):
-        detail = f"{path} in body must validate at least one schema (anyOf)"
-        yield invalid(path, text, detail)
-    valid = sum(map(holds, schema.get("oneOf") or ()))
-    if schema.get("oneOf") and valid != 1:
-        found = "Found none valid" if valid == 0 else f"Found {valid} valid alternatives"
-        detail = f"{path} in body must validate one and only one schema (oneOf). {found}"
-        yield invalid(path, text, detail)
+    any_of = _attempts(value, schema.get("anyOf"), path)
+    if any_of and all(any_of):
+        yield _unmatched(path, "at least one schema (anyOf)")
+        yield from any_of[0]
+    one_of = _attempts(value, schema.get("oneOf"), path)
+    valid = sum(not causes for causes in one_of)
+    if one_of and valid != 1:
+        found = f"Found {valid} valid alternatives" if valid else "Found none valid"
+        yield _unmatched(path, f"one and only one schema (oneOf). {found}")
+        yield from () if valid else one_of[0]
     for part in schema.get("allOf") or ():
         yield from validate(value, part, path)
-    if schema.get("not") and holds(schema["not"]):
-        yield invalid(path, text, f"{path} in body must not validate the schema (not)")
+    if schema.get("not") and not any(True for _ in validate(value, schema["not"], path)):
+        detail = f'"{path}" must not validate the schema (not)'
+        yield Cause("FieldValueInvalid", NOWHERE, f'Invalid value: "": {detail}')
+
+
+def _attempts(value: Any, parts: list[Schema] | None, path: str) -> list[list[Cause]]:
+    return [list(validate(value, part, path)) for part in parts or ()]
+
+
+def _unmatched(path: str, what: str) -> Cause:
+    return Cause("FieldValueInvalid", NOWHERE, f'Invalid value: "": "{path}" must validate {what}')
 
 
 def _check_object(value: dict[str, Any], schema: Schema, path: str, old: Any) -> Iterator[Cause]:
@@ -168,18 +167,23 @@ def _check_identity(value: list[Any], schema: Schema, path: str) -> Iterator[Cau
 
 
 def _check_string(value: str, schema: Schema, path: str) -> Iterator[Cause]:
-    if len(value) < schema.get("minLength", 0):
-        detail = f"{path} in body should be at least {schema['minLength']} chars long"
-        yield invalid(path, value, detail)
+    yield from _check_text(value, schema, path)
+    name = schema.get("format")
+    if name is not None and not is_of_format(value, name):
+        yield wrong_type(path, value, f"{path} in body must be of type {name}: {shown(value)}")
+
+
+def _check_text(value: str, schema: Schema, path: str) -> Iterator[Cause]:
+    """Judge length and pattern; the real server stops at the first of them."""
+    pattern = schema.get("pattern")
     if len(value) > schema.get("maxLength", len(value)):
         limit = schema["maxLength"]
         yield Cause("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
-    pattern = schema.get("pattern")
-    if pattern is not None and not _compiled(pattern).search(value):
+    elif len(value) < schema.get("minLength", 0):
+        detail = f"{path} in body should be at least {schema['minLength']} chars long"
+        yield invalid(path, value, detail)
+    elif pattern is not None and not _compiled(pattern).search(value):
         yield invalid(path, value, f"{path} in body should match '{pattern}'")
-    name = schema.get("format")
-    if name is not None and not is_of_format(value, name):
-        yield invalid(path, value, f"{path} in body must be of type {name}: {shown(value)}")
 
 
 @lru_cache(maxsize=1024)
