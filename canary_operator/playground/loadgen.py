@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Self
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
@@ -80,7 +81,8 @@ class Counts:
         is_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         if version is not None:
             self.by_version[version] += 1
-            self.failed_by_version[version] += is_error
+            if is_error:
+                self.failed_by_version[version] += 1
         if is_error:
             self.failures[Failure.MESH if version is None else Failure.APPLICATION] += 1
 
@@ -88,6 +90,25 @@ class Counts:
         """Record that no complete answer came."""
         self.finished += 1
         self.failures[Failure.CONNECTION] += 1
+
+
+def on_loopback(url: str) -> tuple[str, str | None]:
+    """Return where to send a request for `url`, and the Host header if it must be said.
+
+    Names under `.localhost` are this machine (RFC 6761). Browsers and curl know; the resolver
+    that Python asks often does not.
+
+    Example:
+        >>> on_loopback("http://web.demo.localhost:8080/a")
+        ('http://127.0.0.1:8080/a', 'web.demo.localhost:8080')
+        >>> on_loopback("http://127.0.0.1:8080/a")
+        ('http://127.0.0.1:8080/a', None)
+    """
+    parts = urlsplit(url)
+    if not (parts.hostname or "").endswith(".localhost"):
+        return url, None
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit(parts._replace(netloc=f"127.0.0.1{port}")), parts.netloc
 
 
 class LoadGenerator:
@@ -116,8 +137,8 @@ class LoadGenerator:
         self.rate = rate
         self.counts = Counts()
         self.samples: deque[Sample] = deque(maxlen=keep_samples)
-        self._url = url
-        self._headers = {"Host": host} if host else {}
+        self._url, named = on_loopback(url)
+        self._headers = {"Host": host or named or ""} if host or named else {}
         self._new_connection_every = new_connection_every
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -192,9 +213,11 @@ class LoadGenerator:
             before = now
 
     def _session(self, *, once: bool) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, force_close=once)
         return aiohttp.ClientSession(
-            connector=connector, headers=self._headers, timeout=self._timeout
+            connector=aiohttp.TCPConnector(limit=0, force_close=once),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            timeout=self._timeout,
         )
 
 

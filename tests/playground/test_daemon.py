@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -51,3 +52,35 @@ def test_a_missing_program_comes_with_its_remedy(tmp_path: Path) -> None:
 def test_a_program_is_found_beside_the_interpreter_first() -> None:
     place = Path(sys.executable).parent
     assert find_program(Path(sys.executable).name, "", place).parent == place
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv, of util-linux")
+async def test_a_child_dies_with_a_playground_that_is_killed(tmp_path: Path) -> None:
+    script = f"""
+import asyncio, pathlib
+from canary_operator.playground.daemon import Daemon
+
+async def main():
+    async with Daemon(["sleep", "600"], pathlib.Path({str(tmp_path / "log")!r})) as daemon:
+        while "sleep" not in pathlib.Path(f"/proc/{{daemon.pid}}/comm").read_text():
+            await asyncio.sleep(0.01)
+        print(daemon.pid, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+    playground = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        script,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert playground.stdout is not None
+    child = int(await playground.stdout.readline())
+    assert running(child)
+    playground.kill()
+    await playground.wait()
+    async with asyncio.timeout(10):
+        while running(child):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

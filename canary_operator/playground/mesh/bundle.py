@@ -87,6 +87,11 @@ class Mesh:
         await self._stack.aclose()
 
     @property
+    def url(self) -> str:
+        """Address of the mesh for callers inside; the Host header says which Service is meant."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def gateway_url(self) -> str:
         """Address of the ingress gateway; it routes by Host header, as every gateway does."""
         return f"http://127.0.0.1:{self.gateway_port}"
@@ -108,8 +113,8 @@ class Mesh:
     def url_for(self, service: str, namespace: str) -> str:
         """Return the address of a Service for curl and browsers.
 
-        They resolve `*.localhost` to loopback themselves. Programs that do not ask for
-        `http://127.0.0.1:{port}` with the Host header `host_of`.
+        They resolve `*.localhost` to loopback themselves, and so does `LoadGenerator`. Other
+        programs ask for `url` with the Host header `host_of`.
         """
         return f"http://{service}.{namespace}.localhost:{self.port}"
 

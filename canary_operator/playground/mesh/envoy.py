@@ -38,6 +38,7 @@ class Envoy:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self._paths.bootstrap.write_text(json.dumps(bootstrap(self._paths)))
+            self._admin_file.unlink(missing_ok=True)  # of an earlier run in the same folder
             self._session = await stack.enter_async_context(aiohttp.ClientSession())
             self.daemon = await stack.enter_async_context(self._prepared())
             await self._ready()

@@ -158,16 +158,11 @@ class Pod:
                 if path == b"/hang-up":
                     break
                 status = b"503 Oops" if path == b"/503" else b"200 OK"
-                version = self.version.encode()
-                writer.write(
-                    b"HTTP/1.1 "
-                    + status
-                    + b"\r\nx-version: "
-                    + version
-                    + b"\r\nx-path: "
-                    + path
-                    + b"\r\ncontent-length: 3\r\n\r\nok\n"
-                )  # fmt: skip - one write, or the second waits for an acknowledgement
+                head = b"\r\nx-version: " + self.version.encode()
+                if code := path.partition(b"/grpc-status/")[2]:
+                    head += b"\r\ncontent-type: application/grpc\r\ngrpc-status: " + code
+                # One write: a second would wait for an acknowledgement.
+                writer.write(b"HTTP/1.1 " + status + head + b"\r\ncontent-length: 0\r\n\r\n")
                 self.busy -= 1
                 await writer.drain()
         writer.close()

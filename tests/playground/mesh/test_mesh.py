@@ -1,5 +1,8 @@
 """Where real requests go through a real Envoy."""
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -130,3 +133,19 @@ async def test_leaving_the_mesh_ends_envoy(cluster: Any, tmp_path: Path) -> None
         daemon = mesh.envoy.daemon
         assert daemon.alive
     assert not daemon.alive
+
+
+async def test_the_death_of_envoy_is_no_secret(
+    mesh: Mesh, eventually: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    os.kill(mesh.envoy.daemon.pid, signal.SIGKILL)
+    await eventually(lambda: "Envoy ended" in caplog.text)
+
+
+async def test_names_under_localhost_reach_the_mesh(mesh: Mesh) -> None:
+    async with LoadGenerator(mesh.url_for("web", "demo"), rate=100) as load:
+        async with asyncio.timeout(10):
+            while load.counts.finished < 10:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        counts = await load.stop()
+    assert set(counts.by_status) == {200}

@@ -130,3 +130,20 @@ async def test_mirrored_requests_are_seen_by_the_pod_alone(
         )
     )
     assert visitor.counted(Reporter.SOURCE) == {("web-stable", 200, "-"): 30}
+
+
+async def test_a_grpc_error_hides_behind_status_200(
+    visitor: Any, eventually: Callable[..., Any]
+) -> None:
+    headers = {"Content-Type": "application/grpc"}
+    assert (await visitor.send("/grpc-status/14", **headers))[0] == 200
+    for view in Reporter:
+        await eventually(lambda view=view: visitor.counted(view).total() >= 1)
+    # `unavailable` is retried, so pods see it three times and the caller once.
+    await eventually(lambda: visitor.counted(Reporter.DESTINATION).total() == 3)
+    assert visitor.counted(Reporter.SOURCE).total() == 1
+    seen = {
+        (request.protocol, request.code, request.grpc_status)
+        for request in visitor.mesh.metrics.counts()
+    }
+    assert seen == {("grpc", 200, "14")}
