@@ -143,8 +143,11 @@ def roll_back_on_failed_checks(at: Situation) -> Action | None:
 
 
 def roll_back_past_deadline(at: Situation) -> Action | None:
-    """A stuck canary must not keep its traffic."""
-    if not is_overdue(at):
+    """A stuck canary must not keep its traffic.
+
+    A router that cannot be told is no fault of the canary, and its condition says so.
+    """
+    if not is_overdue(at) or not at.route.exists:
         return None
     short = (at.canary_available or 0) < pods_ahead(at)
     if short or not full_weight(at) or last_check_passed(at):
@@ -248,12 +251,12 @@ _CLIMB: tuple[Rule, ...] = (
     start_over_with_newer_revision,
     stop_traffic_without_pods,
     roll_back_on_failed_checks,
-    roll_back_past_deadline,
     shed_weight_to_capacity,
     answer,
     stop_or_resume_raises,
     raise_weight,
     promote_after_last_step,
+    roll_back_past_deadline,  # last: what can go on now does, however late it is
 )
 
 RULES: Mapping[Phase | None, tuple[Rule, ...]] = {

@@ -61,7 +61,8 @@ def step_words(at: Situation) -> str:
 
 def _why(at: Situation) -> str:
     last = at.status.history[0] if at.status.history else None
-    return (last.message or f"{last.reason}.") if last else "for an unknown reason."
+    text = (last.message or last.reason) if last else "for an unknown reason"
+    return text if text.endswith(".") else f"{text}."
 
 
 def _trouble(text: str | None) -> str:
@@ -96,7 +97,7 @@ def _progress(at: Situation) -> str:
     coming = next_raise(at)
     if not full_weight(at) and coming:
         return (
-            f"{at.weight} %, waiting for {needed} available canary pods "
+            f"{at.weight} %, waiting for {needed} available canary {_pods(needed)} "
             f"before {coming[1]} %{trouble}"
         )
     ends = hold_ends_at(at)
@@ -105,8 +106,12 @@ def _progress(at: Situation) -> str:
     if not last_check_passed(at):
         return f"{at.weight} %, waiting for a check that passes"
     if coming:
-        return f"{at.weight} %, waiting for {needed} canary pods before {coming[1]} %{trouble}"
+        return f"{at.weight} %, waiting for {needed} canary {_pods(needed)} before {coming[1]} %{trouble}"
     return f"{at.weight} %, passed"
+
+
+def _pods(count: int) -> str:
+    return "pod" if count == 1 else "pods"
 
 
 def _clock(moment: datetime) -> str:

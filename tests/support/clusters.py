@@ -56,7 +56,7 @@ T = TypeVar("T")
 DEFINITIONS = Resource("customresourcedefinitions", "apiextensions.k8s.io", namespaced=False)
 DEFINITION_FOLDERS = (
     Path(__file__).parents[2] / "crds",
-    Path(__file__).parent / "crds",
+    Path(__file__).parents[2] / "canary_operator" / "playground" / "crds",
 )
 
 STARTED = pytest.StashKey[RealControlPlane]()
@@ -346,7 +346,7 @@ async def control_plane(
 async def cluster(
     control_plane: RealControlPlane | None, pod_runtime: PodRuntime, tmp_path: Path
 ) -> AsyncIterator[Cluster]:
-    """A cluster with the definitions of the project and of `tests/support/crds`."""
+    """A cluster with the definitions of the project and of the playground."""
     if control_plane:
         async with RealCluster(control_plane, pod_runtime) as real:
             yield real
