@@ -1,8 +1,8 @@
 """Events for people: sent in the background, counted instead of repeated, never in the way."""
 
 import asyncio
-import itertools
 import logging
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -74,7 +74,6 @@ class ClusterEvents:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(_MOST_WAITING)
         self._told: OrderedDict[tuple[str, Notice], _Told] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
-        self._names = itertools.count(int(clock().timestamp() * 1_000_000))
 
     def tell(self, rollout: Rollout, notice: Notice) -> None:
         """Publish an Event, some time soon; equal ones are counted, not repeated."""
@@ -113,7 +112,7 @@ class ClusterEvents:
                 self._queue.task_done()
 
     async def _send(self, waiting: _Waiting) -> None:
-        name = f"{waiting.rollout.key.name}.{next(self._names):x}"
+        name = f"{waiting.rollout.key.name}.{secrets.token_hex(8)}"
         for pause in (*self._pauses, None):
             try:
                 await self._publish(waiting, name)

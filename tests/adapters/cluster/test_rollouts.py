@@ -1,0 +1,90 @@
+"""CanaryRollouts on a Kubernetes API."""
+
+from dataclasses import replace
+
+import pytest
+
+from canary_operator.adapters.cluster.resources import ROLLOUTS
+from canary_operator.domain.errors import ConflictError
+from canary_operator.ports import Key
+from tests.adapters.cluster.world import SPEC, World
+
+REQUEST = "canary-operator.dev/request"
+
+
+async def test_a_rollout_is_what_the_user_wrote(world: World) -> None:
+    rollout = await world.rollout()
+    assert rollout.spec == SPEC
+    assert (rollout.generation, rollout.request, rollout.deleting) == (1, None, False)
+    assert world.rollouts.get(Key(world.namespace, "another")) is None
+
+
+async def test_the_next_tick_sees_the_status_that_was_written(world: World) -> None:
+    rollout = await world.rollout()
+    await world.rollouts.write_status(rollout, {"phase": "Stable", "message": "fine"})
+    now = world.rollout_now()
+    assert (now.status["phase"], now.status["message"]) == ("Stable", "fine")
+    assert now.resource_version != rollout.resource_version
+    await world.rollouts.write_status(now, {"message": None})
+    assert "message" not in world.rollout_now().status
+
+
+async def test_a_decision_on_an_old_state_is_void(world: World) -> None:
+    rollout = await world.rollout()
+    await world.edit(ROLLOUTS, "web", {"spec": {"replicas": 5}})
+    with pytest.raises(ConflictError):
+        await world.rollouts.write_status(rollout, {"phase": "Stable"})
+    assert "phase" not in (await world.get(ROLLOUTS, "web")).get("status", {})
+
+
+async def test_a_status_for_a_rollout_that_is_gone(world: World) -> None:
+    rollout = await world.rollout()
+    await world.delete(ROLLOUTS, "web")
+    with pytest.raises(ConflictError):
+        await world.rollouts.write_status(rollout, {"phase": "Stable"})
+    assert world.rollouts.get(rollout.key) is None
+    await world.rollouts.remove_request(rollout, "pause")
+
+
+async def test_a_status_for_a_successor_of_the_same_name(world: World) -> None:
+    rollout = await world.rollout()
+    await world.delete(ROLLOUTS, "web")
+    successor = await world.rollout()
+    assert successor.uid != rollout.uid
+    with pytest.raises(ConflictError):
+        await world.rollouts.write_status(rollout, {"phase": "Stable"})
+    assert world.rollout_now() == successor
+
+
+@pytest.mark.parametrize(
+    ("annotations", "left"),
+    [
+        pytest.param({REQUEST: "pause", "team": "a"}, None, id="the answered request"),
+        pytest.param({REQUEST: "abort"}, "abort", id="another request came meanwhile"),
+        pytest.param({"team": "a"}, None, id="it is gone already"),
+        pytest.param({}, None, id="no annotation at all"),
+    ],
+)
+async def test_a_request_is_removed(world: World, annotations: dict, left: str | None) -> None:
+    rollout = await world.rollout()
+    if annotations:
+        await world.edit(ROLLOUTS, "web", {"metadata": {"annotations": annotations}})
+    await world.rollouts.remove_request(rollout, "pause")
+    meta = (await world.get(ROLLOUTS, "web"))["metadata"]
+    assert meta.get("annotations", {}).get(REQUEST) == left
+    assert world.rollout_now().request == left
+    assert meta["generation"] == 1
+
+
+async def test_a_successor_keeps_its_request(world: World) -> None:
+    rollout = await world.rollout()
+    await world.edit(ROLLOUTS, "web", {"metadata": {"annotations": {REQUEST: "pause"}}})
+    await world.rollouts.remove_request(replace(rollout, uid="another"), "pause")
+    assert world.rollout_now().request == "pause"
+
+
+async def test_nothing_is_written_to_a_rollout_that_is_being_deleted(world: World) -> None:
+    rollout = replace(await world.rollout(), deleting=True)
+    await world.rollouts.write_status(rollout, {"phase": "Stable"})
+    await world.rollouts.remove_request(rollout, "pause")
+    assert not world.calls
