@@ -9,8 +9,11 @@ from canary_operator.playground.api.cel import RuleSyntaxError, collect, program
 from canary_operator.playground.api.errors import Cause, invalid, required, unsupported
 from canary_operator.playground.api.kinds import Column, Resource, ScalePaths
 from canary_operator.playground.api.objects import Object, Schema, dig, timestamp
+from canary_operator.playground.api.structural import with_defaults as with_defaults_of
+from canary_operator.playground.api.validation import validate
 
 ACCEPTED = "the initial names have been accepted"
+PENDING = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -19,8 +22,8 @@ def with_defaults(crd: Object) -> Object:
     """Fill in what a definition may leave out."""
     spec = crd.get("spec") or {}
     names = spec.get("names") or {}
-    kind = names.get("kind", "")
-    names = {"singular": kind.lower(), "listKind": f"{kind}List", **names}
+    if kind := names.get("kind"):
+        names = {"singular": kind.lower(), "listKind": f"{kind}List", **names}
     return {**crd, "spec": {"conversion": {"strategy": "None"}, **spec, "names": names}}
 
 
@@ -45,7 +48,8 @@ def check(crd: Object) -> list[Cause]:
         causes.append(
             required("spec.scope") if missing else unsupported("spec.scope", spec["scope"], scopes)
         )
-    causes += [required(f"spec.names.{n}") for n in ("plural", "kind") if not names.get(n)]
+    wanted = ("plural", "singular", "kind", "listKind")
+    causes += [required(f"spec.names.{name}") for name in wanted if not names.get(name)]
     return [*causes, *_check_versions(spec.get("versions") or [])]
 
 
@@ -58,9 +62,10 @@ def _check_versions(versions: list[Object]) -> Iterator[Cause]:
         path = f"spec.versions[{index}]"
         schema = dig(version, "schema", "openAPIV3Schema")
         if schema is None:
-            yield required(f"{path}.schema.openAPIV3Schema", "schemas are required")
+            yield required(f"{path}.schema.openAPIV3Schema")
         else:
-            yield from _check_root(schema, f"{path}.schema.openAPIV3Schema")
+            where = "spec.validation" if len(versions) == 1 else f"{path}.schema"
+            yield from _check_root(schema, f"{where}.openAPIV3Schema")
 
 
 def _check_root(schema: Schema, path: str) -> Iterator[Cause]:
@@ -82,10 +87,9 @@ def _check_structural(schema: Schema, path: str) -> Iterator[Cause]:
         yield required(f"{path}.x-kubernetes-list-map-keys", detail)
     if schema.get("type") == "array" and "items" not in schema:
         yield required(f"{path}.items", "must be specified")
+    yield from _check_default(schema, path)
     for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
-        yield from _check_rule(
-            rule.get("rule", ""), f"{path}.x-kubernetes-validations[{index}].rule"
-        )
+        yield from _check_rule(rule, f"{path}.x-kubernetes-validations[{index}].rule")
     for name, child in (schema.get("properties") or {}).items():
         yield from _check_structural(child, f"{path}.properties[{name}]")
     if isinstance(schema.get("items"), dict):
@@ -94,11 +98,25 @@ def _check_structural(schema: Schema, path: str) -> Iterator[Cause]:
         yield from _check_structural(schema["additionalProperties"], f"{path}.additionalProperties")
 
 
-def _check_rule(text: str, path: str) -> Iterator[Cause]:
+def _check_rule(entry: Object, path: str) -> Iterator[Cause]:
     try:
-        program(text)
+        program(entry.get("rule", ""))
     except RuleSyntaxError as error:
-        yield invalid(path, text, f"compilation failed: {error}")
+        shown_entry = {
+            "Rule": entry.get("rule", ""),
+            "Message": entry.get("message", ""),
+            "MessageExpression": entry.get("messageExpression", ""),
+            "Reason": entry.get("reason"),
+            "FieldPath": entry.get("fieldPath", ""),
+            "OptionalOldSelf": entry.get("optionalOldSelf"),
+        }
+        yield invalid(path, shown_entry, f"compilation failed: {error}")
+
+
+def _check_default(schema: Schema, path: str) -> Iterator[Cause]:
+    if "default" in schema:
+        for cause in validate(with_defaults_of(schema["default"], schema), schema):
+            yield Cause(cause.reason, f"{path}.default", cause.message.replace("<nil>", ""))
 
 
 def new(crd: Object) -> Object:
@@ -124,6 +142,13 @@ def established(crd: Object) -> Object:
         "acceptedNames": spec["names"],
         "storedVersions": stored if storage in stored else [*stored, storage],
     }
+
+
+def terminating(crd: Object) -> Object:
+    """Return a definition that says that its objects are about to go."""
+    status = crd.get("status") or {}
+    condition = _condition("Terminating", "InstanceDeletionPending", PENDING)
+    return {**crd, "status": {**status, "conditions": [*status.get("conditions", ()), condition]}}
 
 
 def _condition(name: str, reason: str, message: str) -> Object:

@@ -9,10 +9,11 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from typing import Any
 
 from canary_operator.playground.api.fields import field_schema
-from canary_operator.playground.api.objects import Object, Schema
+from canary_operator.playground.api.objects import Object, Schema, parse_time
 from canary_operator.playground.api.quantity import canonical_quantity
 
 ZERO_IS_ABSENT = re.compile(
@@ -29,6 +30,7 @@ EMPTY_STRING_STAYS = re.compile(
     r"V1PersistentVolumeClaimSpec\.storageClassName|V1EnvVar\.name|V1PolicyRule\..*|.*Patch\..*"
 )
 EMPTY_LIST_STAYS = re.compile(r"V1(Cluster)?Role\.rules|V1EndpointSlice\.(endpoints|ports)")
+MICRO_TIMES = ("eventTime", "lastObservedTime", "acquireTime", "renewTime")
 GENERATED_PREFIX = re.compile(r"^(Core|Events|Rbac)?V\d+")
 ZEROES: Mapping[str, Object] = {
     "V1DeploymentCondition": {"lastUpdateTime": None, "lastTransitionTime": None},
@@ -59,10 +61,6 @@ class Decoded:
 
 class WrongTypeError(Exception):
     """A value has a JSON type that its Go field cannot hold."""
-
-    def __init__(self, found: str, message: str) -> None:
-        super().__init__(message)
-        self.found = found
 
 
 @dataclass(frozen=True)
@@ -154,9 +152,23 @@ def _decode_scalar(value: Any, schema: Schema, place: Place) -> Any:
         return int(value)
     if schema.get("format") == "byte" and isinstance(value, str):
         _expect_base64(value)
+    if schema.get("format") == "date-time" and isinstance(value, str):
+        return _canonical_time(value, place.name)
     if value is not None:
         _expect(schema, _json_type(value), value, place)
     return value
+
+
+def _canonical_time(text: str, name: str) -> str:
+    """Return a time as Go writes it: UTC, in whole seconds or in microseconds."""
+    micro = name in MICRO_TIMES
+    try:
+        at = parse_time(text).astimezone(UTC)
+    except ValueError as error:
+        layout = f"2006-01-02T15:04:05{'.000000' if micro else ''}Z07:00"
+        message = f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"'
+        raise WrongTypeError(message) from error
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
 
 
 def _expect_base64(text: str) -> None:
@@ -166,7 +178,7 @@ def _expect_base64(text: str) -> None:
         bad = re.search(r"[^A-Za-z0-9+/=\r\n]", text)
         position = bad.start() if bad else len(text)
         message = f"illegal base64 data at input byte {position}"
-        raise WrongTypeError("string", message) from error
+        raise WrongTypeError(message) from error
 
 
 def _json_type(value: Any) -> str:
@@ -208,6 +220,5 @@ def _wrong(value: Any, place: Place, go_type: str) -> WrongTypeError:
     struct = re.sub(GENERATED_PREFIX, "", place.struct)
     path = re.sub(r"\[\d+\]", "", place.field_path)
     return WrongTypeError(
-        found,
         f"json: cannot unmarshal {found} into Go struct field {struct}.{path} of type {go_type}",
     )

@@ -7,6 +7,7 @@ from canary_operator.playground.api.objects import Object, timestamp
 from canary_operator.playground.api.operations import Operations, Target
 from canary_operator.playground.api.options import DeleteOptions
 
+DEFINITION = "CustomResourceDefinition"
 DEFAULT_GRACE_SECONDS = 30
 RETURNED = ("Pod", "Service", "ServiceAccount", "PersistentVolumeClaim")
 """Kinds whose delete answers with the object, even when it is gone."""
@@ -23,7 +24,7 @@ def delete(operations: Operations, target: Target, options: DeleteOptions) -> tu
     if target.resource.kind == "Namespace":
         return _terminate_namespace(operations, target, old, options), False
     new, finalizers = old, _finalizers(old, options)
-    if target.resource.kind == "CustomResourceDefinition" and crds.CLEANUP not in finalizers:
+    if target.resource.kind == DEFINITION and crds.CLEANUP not in finalizers:
         finalizers = [*finalizers, crds.CLEANUP]  # stays until its objects are gone
     waits = bool(finalizers) or _grace(target, old, options) > 0
     if not waits:
@@ -76,9 +77,12 @@ def _marked(target: Target, old: Object, options: DeleteOptions, finalizers: lis
     first = "deletionTimestamp" not in meta
     if first or grace < meta.get("deletionGracePeriodSeconds", 0):
         meta["deletionTimestamp"] = timestamp(grace)
-        meta["deletionGracePeriodSeconds"] = grace
-        if "generation" in meta:
-            meta["generation"] += first
+        if target.resource.kind == DEFINITION:
+            old = crds.terminating(old)
+        else:
+            meta["deletionGracePeriodSeconds"] = grace
+            if "generation" in meta:
+                meta["generation"] += first
     if finalizers:
         meta["finalizers"] = finalizers
     else:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from canary_operator.playground.api.errors import no_such_path
+from canary_operator.playground.api.errors import no_such_group
 from canary_operator.playground.api.kinds import Resource
 from canary_operator.playground.api.objects import Object, group_version
 from canary_operator.playground.api.registry import Registry
@@ -68,7 +68,7 @@ def one_group(registry: Registry, name: str) -> Object:
     """
     found = registry.groups().get(name)
     if not found:
-        raise no_such_path()
+        raise no_such_group()
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, list(found))}
 
 
@@ -85,7 +85,7 @@ def resource_list(registry: Registry, group: str, version: str) -> Object:
     """
     found = registry.groups().get(group, {}).get(version)
     if not found:
-        raise no_such_path()
+        raise no_such_group()
     entries: list[Object] = []
     for resource in found:
         entries.append(_entry(resource))

@@ -28,7 +28,11 @@ class Cause:
 
 def shown(value: Any) -> str:
     """Write a bad value as the real server quotes it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(value, dict | list):  # Go escapes what HTML would read
+        for character in "<>&":
+            text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def required(field: str, detail: str = "") -> Cause:

@@ -196,7 +196,8 @@ async def _body(http: web.Request) -> Any:
         return yaml.load(data, LOADER) if "yaml" in kind else json.loads(data)
     except (ValueError, yaml.YAMLError) as error:
         if "yaml" in kind:
-            raise bad_request(f"error decoding YAML: {error}") from error
+            message = f"error decoding patch: error converting YAML to JSON: yaml: {error}"
+            raise bad_request(message) from error
         raise bad_request(f"error decoding JSON: {error}") from error
 
 

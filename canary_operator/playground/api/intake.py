@@ -20,6 +20,7 @@ from canary_operator.playground.api.objects import Object, compact_json, dig, wi
 from canary_operator.playground.api.options import WriteOptions
 from canary_operator.playground.api.quantity import QuantityError
 from canary_operator.playground.api.structural import prune, with_defaults
+from canary_operator.playground.api.typed import typed_problems
 from canary_operator.playground.api.validation import ABSENT, validate
 from canary_operator.playground.api.views import storable
 
@@ -62,7 +63,7 @@ def expect_kind(body: Any, resource: Resource) -> Object:
         raise bad_request(f"Object 'apiVersion' is missing in '{compact_json(body)}'")
     if (kind, version) != (resource.kind, resource.api_version) and kind and version:
         raise _wrong_kind(str(kind), str(version), resource)
-    return {**body, "apiVersion": resource.api_version, "kind": resource.kind}
+    return dict(body) | {"apiVersion": resource.api_version, "kind": resource.kind}
 
 
 def _wrong_kind(kind: str, version: str, resource: Resource) -> APIError:
@@ -139,36 +140,32 @@ class Decoder:
         )
 
 
-def readable_config(config: Object, resource: Resource) -> Object:
-    """Return an applied configuration if every field is declared.
+def readable_config(config: Any, resource: Resource) -> Object:
+    """Return an applied configuration if every field is declared and every item is unique.
 
     Ownership needs a type for every field, so apply refuses what other writes only warn about.
 
     Raises:
-        APIError: a field is unknown (500, as the real server) or has the wrong type.
+        APIError: it is of another kind (400), or cannot be typed (500, as on the real server).
     """
-    unknown: list[str] = []
+    if not isinstance(config, dict) or not config.get("kind") or not config.get("apiVersion"):
+        raise bad_request("invalid object type: /, Kind=")
     if (config.get("metadata") or {}).get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
-    try:
-        if resource.custom:
-            prune(config, resource.schema, "", unknown)
-        else:
-            decoded = decode(config, resource.schema)
-            unknown = decoded.unknown
-    except (WrongTypeError, QuantityError) as error:
-        raise _untyped(config, resource, str(error)) from error
+    typed, unknown = expect_kind(config, resource), list[str]()
+    prune(typed, resource.schema, "", unknown)
     if unknown:
-        problem = f".{unknown[0]}: field not declared in schema"
-        raise _untyped(config, resource, problem)
-    return config
+        raise _untyped(typed, resource, f".{unknown[0]}: field not declared in schema")
+    for problem in typed_problems(typed, resource.schema, ""):
+        raise _untyped(typed, resource, problem)
+    return typed
 
 
 def _untyped(config: Object, resource: Resource, problem: str) -> APIError:
     given = config.get("metadata") or {}
     where = f"{given.get('namespace', '')}/{given.get('name', '')}"
     message = (
-        f"failed to create typed patch object ({where}; {resource.api_version}, "
+        f"failed to create typed patch object ({where}; {resource.group}/{resource.version}, "
         f"Kind={resource.kind}): {problem}"
     )
     return APIError(500, "", message)
@@ -260,4 +257,5 @@ def _check_scale(obj: Object, resource: Resource) -> Iterator[Cause]:
 def _refuse(obj: Object, resource: Resource, causes: list[Cause]) -> None:
     if causes:
         name = obj["metadata"].get("name", "")
-        raise unprocessable(resource.group, resource.kind, name, causes)
+        group = resource.storage[0] if resource.kind == "Event" else resource.group
+        raise unprocessable(group, resource.kind, name, causes)

@@ -138,7 +138,7 @@ def after_update(
             out.append(Entry(entry.writer, fields.difference(entry.fields, gone), entry.time))
     kept = fields.union(fields.difference(mine.fields, changes.removed), touched)
     changed = "" if writer.subresource == UNTIMED else timestamp()
-    out.append(Entry(writer, kept, mine.time if kept == mine.fields else changed))
+    out.append(Entry(writer, kept, changed if touched else mine.time))
     return _sorted(out)
 
 
@@ -166,8 +166,7 @@ def after_apply(
         _refuse_conflicts(others, touched)
     gone = fields.union(touched, changes.removed)
     kept = [Entry(e.writer, fields.difference(e.fields, gone), e.time) for e in others]
-    unchanged = mine is not None and mine.fields == claimed
-    time = mine.time if mine is not None and unchanged else timestamp()
+    time = timestamp() if gone else (mine.time if mine is not None else "")
     return merged, _sorted([*kept, Entry(writer, claimed, time)])
 
 

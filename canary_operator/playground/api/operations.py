@@ -228,8 +228,7 @@ class Operations:
             APIError: other managers own what would change (409), or a rule is broken.
         """
         resource = target.resource
-        config = self._addressed(intake.expect_kind(config, resource), target)
-        config = intake.readable_config(config, resource)
+        config = self._addressed(intake.readable_config(config, resource), target)
         stored = self.store.get(resource.storage, target.key)
         if stored is None and target.subresource:
             raise not_found(resource.group, resource.plural, target.name)

@@ -67,7 +67,10 @@ STRATEGIES: Mapping[str, Strategy] = {
     ),
     "EndpointSlice": Strategy(others.slice_of_endpoints),
     "Event": Strategy(
-        events.with_defaults, check=events.check_core, check_update=events.check_update
+        events.with_defaults,
+        check=events.check_core,
+        check_update=events.check_update,
+        zero=events.ZERO,
     ),
     "HorizontalPodAutoscaler": Strategy(
         others.scaler,
@@ -106,7 +109,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     ),
     "ValidatingAdmissionPolicy": Strategy(others.policy, zero={"spec": {}, "status": {}}),
 }
-NEW_EVENT = replace(STRATEGIES["Event"], check=events.check_new)
+NEW_EVENT = replace(STRATEGIES["Event"], check=events.check_new, zero=events.NEW_ZERO)
 
 
 def of(resource: Resource) -> Strategy:

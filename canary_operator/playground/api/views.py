@@ -40,7 +40,8 @@ def _renamed_event(obj: Object, resource: Resource) -> Object:
     if not is_new_event(resource):
         return obj
     out = {CORE_TO_EVENTS.get(key, key): value for key, value in obj.items()}
-    return {**out, "deprecatedSource": out.get("deprecatedSource", {})}
+    kept = {k: v for k, v in out.items() if v or not k.startswith("reporting")}
+    return {**kept, "deprecatedSource": kept.get("deprecatedSource", {})}
 
 
 def storable(resource: Resource, obj: Object) -> Object:

@@ -7,9 +7,28 @@ from canary_operator.playground.api.meta import qualified_problem
 from canary_operator.playground.api.objects import Object, dig, same
 
 NAME_LIMIT, NOTE_LIMIT = 128, 1024
+CLUSTER_NAMESPACES = ("default", "kube-system")
 TYPES = ("Normal", "Warning")
 FIXED = ("involvedObject", "reason", "message", "type", "source", "reportingComponent", "action")
 FIXED_NAMES = {"involvedObject": "involvedObject", "reportingComponent": "reportingController"}
+
+
+ZERO: Object = {
+    "eventTime": None,
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "source": {},
+    "involvedObject": {},
+    "reportingComponent": "",
+    "reportingInstance": "",
+}
+NEW_ZERO: Object = {
+    "eventTime": None,
+    "deprecatedFirstTimestamp": None,
+    "deprecatedLastTimestamp": None,
+    "deprecatedSource": {},
+    "regarding": {},
+}
 
 
 def with_defaults(obj: Object) -> Object:
@@ -20,13 +39,26 @@ def with_defaults(obj: Object) -> Object:
 
 
 def check_core(obj: Object) -> Iterator[Cause]:
-    """Iterate over what is wrong with an event of the core group."""
-    about = obj.get("involvedObject") or {}
-    namespace = obj["metadata"].get("namespace", "")
-    wanted = about.get("namespace") or ("default" if not about.get("namespace") else "")
-    if namespace != wanted and namespace not in ("default", "kube-system"):
-        detail = "does not match event.namespace"
-        yield invalid("involvedObject.namespace", about.get("namespace", ""), detail)
+    """Iterate over what is wrong with an event, whichever group wrote it."""
+    about, namespace = obj.get("involvedObject") or {}, obj["metadata"].get("namespace", "")
+    home = about.get("namespace", "")
+    modern = bool(obj.get("eventTime"))
+    homeless = not home and namespace not in CLUSTER_NAMESPACES[: 2 if modern else 1]
+    if homeless or (home and home != namespace and not modern):
+        yield invalid("involvedObject.namespace", home, "does not match event.namespace")
+    if modern:
+        yield from _check_component(obj)
+        for name in ("reportingInstance", "action", "reason"):
+            yield from _check_name(obj.get(name) or "", name)
+        if len(obj.get("message") or "") > NOTE_LIMIT:
+            yield invalid("message", "", f"can have at most {NOTE_LIMIT} characters")
+
+
+def _check_name(value: str, path: str) -> Iterator[Cause]:
+    if not value:
+        yield required(path)
+    elif len(value) > NAME_LIMIT:
+        yield invalid(path, "", f"can have at most {NAME_LIMIT} characters")
 
 
 def check_new(obj: Object) -> Iterator[Cause]:
@@ -34,22 +66,11 @@ def check_new(obj: Object) -> Iterator[Cause]:
     yield from check_core(obj)
     if not obj.get("eventTime"):
         yield required("eventTime")
-    yield from _check_component(obj)
-    for name in ("reportingInstance", "action", "reason"):
-        path = name
-        value = obj.get(name) or ""
-        if not value:
-            yield required(path)
-        elif len(value) > NAME_LIMIT:
-            yield invalid(path, value, f"can have at most {NAME_LIMIT} characters")
-    if len(obj.get("message") or "") > NOTE_LIMIT:
-        yield invalid("note", obj["message"], f"can have at most {NOTE_LIMIT} characters")
     if obj.get("type") not in TYPES:
-        yield invalid("type", obj.get("type", ""), f"has invalid value: {obj.get('type', '')}")
+        yield invalid("type", "", f"has invalid value: {obj.get('type', '')}")
     yield from _check_series(obj)
-    for name, shown in (("firstTimestamp", "deprecatedFirstTimestamp"),):
-        if obj.get(name):
-            yield invalid(shown, obj[name], "needs to be unset")
+    if obj.get("firstTimestamp"):
+        yield invalid("firstTimestamp", "", "needs to be unset")
 
 
 def _check_component(obj: Object) -> Iterator[Cause]:
@@ -65,7 +86,7 @@ def _check_series(obj: Object) -> Iterator[Cause]:
     if series is None:
         return
     if series.get("count", 0) < 2:  # noqa: PLR2004 - a series has at least two events
-        yield invalid("series.count", str(series.get("count", 0)), "should be at least 2")
+        yield invalid("series.count", "", "should be at least 2")
     if not series.get("lastObservedTime"):
         yield required("series.lastObservedTime")
 
