@@ -15,7 +15,6 @@ from canary_operator.cli.options import (
     sorted_unique,
 )
 
-
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.hosts import check_hosts, own_hosts
-from canary_operator.domain.revision import revision_of
+from canary_operator.domain.promql import QueryTemplateError, template_variables
 from canary_operator.domain.situation import Settings
 from canary_operator.domain.spec import RolloutSpec, check_name, parse_spec
 
@@ -35,6 +35,8 @@ def read_spec(
         hosts = spec.traffic.istio.hosts
         check_hosts(hosts, own=own, namespace=namespace, allowed=settings.allowed_hosts)
     _check_queries_allowed(spec, namespace, settings)
+    _check_query_variables(spec)
+    check_named_ports(spec)
     return spec
 
 
@@ -51,35 +53,71 @@ def _check_queries_allowed(spec: RolloutSpec, namespace: str, settings: Settings
             )
 
 
-def check_target_ports(spec: RolloutSpec, stable: Mapping[str, Any]) -> None:
-    """Refuse a numeric targetPort that changes together with the template.
+def _check_query_variables(spec: RolloutSpec) -> None:
+    for index, metric in enumerate(spec.analysis.metrics):
+        if metric.query is None:
+            continue
+        try:
+            template_variables(metric.query.promql)
+        except QueryTemplateError as error:
+            field = f"spec.analysis.metrics[{index}].query.promql"
+            raise InvalidSpecError(f"{field}: {error}") from error
 
-    Both tracks share one Service port, so a new number would send stable's requests to a port
-    that only the canary listens on. A named port is resolved for each pod.
+
+def check_target_ports(
+    spec: RolloutSpec, stable: Mapping[str, Any], stable_template: Mapping[str, Any]
+) -> None:
+    """Refuse a targetPort that changes together with the template, unless stable has it too.
+
+    Both tracks share the port of one Service, so a new number would send stable's requests to a
+    port that only the canary listens on, and a new name would leave stable without endpoints. A
+    name that both templates have is resolved for each pod.
 
     Args:
         spec: The wanted spec, whose template is not stable's.
         stable: Recorded settings of the stable revision, as the user wrote them.
+        stable_template: Recorded pod template of the stable revision.
 
     Raises:
         InvalidSpecError: names the port and the way out.
     """
     before = {port.port: port.target_port for port in _recorded_ports(spec, stable)}
+    known = _port_names(stable_template)
     for port in spec.service.all_ports:
         old = before.get(port.port, port.target_port)
-        if old != port.target_port and not isinstance(port.target_port, str):
+        if port.target_port not in {old, *known}:
             raise InvalidSpecError(
                 f"spec.service: targetPort of port {port.port} may not change from {old} to "
-                f"{port.target_port} together with the template. Name the container port and use "
-                "the name as targetPort, or change the two one after the other."
+                f"{port.target_port} together with the template: stable's pods have no such port. "
+                "First apply a template that names its container port, with the old targetPort; "
+                "when it is stable, use the name as targetPort."
             )
+
+
+def check_named_ports(spec: RolloutSpec) -> None:
+    """Refuse a named targetPort that no container of the template has: nothing would be served.
+
+    Raises:
+        InvalidSpecError: names the port and the names that there are.
+    """
+    names = _port_names(spec.template.raw)
+    for port in spec.service.all_ports:
+        if isinstance(port.target_port, str) and port.target_port not in names:
+            known = ", ".join(sorted(names)) or "none"
+            raise InvalidSpecError(
+                f"spec.service: targetPort {port.target_port!r} of port {port.port} is the name of "
+                f"no container port in spec.template (named ports there: {known}). Add "
+                "`name` to the container port, or use its number."
+            )
+
+
+def _port_names(template: Mapping[str, Any]) -> frozenset[str]:
+    pod = template.get("spec") or {}
+    containers = [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())]
+    ports = (port for container in containers for port in container.get("ports") or ())
+    return frozenset(port["name"] for port in ports if port.get("name"))
 
 
 def _recorded_ports(spec: RolloutSpec, stable: Mapping[str, Any]) -> Any:
     service = stable.get("service")
     return type(spec.service).model_validate(service).all_ports if service else ()
-
-
-def is_template_change(raw: Mapping[str, Any], revision: str) -> bool:
-    """Whether the pod template of a raw spec is another than `revision`."""
-    return revision_of(raw["template"]) != revision

@@ -55,7 +55,7 @@ def note_removed_request(at: Situation) -> Situation:
 def restart_hold_after_drift(at: Situation) -> Situation:
     """A weight that was not in force cannot have been measured: its stay begins again."""
     recorded, told = at.status.weight_applied_at, at.route.weight
-    if at.status.phase not in ON_TRIAL or recorded is None or at.weight == 0 or told == at.weight:
+    if at.status.phase not in ON_TRIAL or recorded is None or at.weight in {0, told}:
         return at
     at = with_status(at, weight_applied_at=at.now)
     return with_attempt(at, hold_started_at=at.now, last_check=None)

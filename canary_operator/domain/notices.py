@@ -73,7 +73,9 @@ def _check(before: Situation, after: Situation) -> Iterator[Notice]:
         yield Notice("Warning", Reason.CHECK_INCONCLUSIVE, text)
 
 
-def _action(action: Action | None, before: Situation, after: Situation) -> Iterator[Notice]:
+def _action(  # noqa: C901 - one case per action
+    action: Action | None, before: Situation, after: Situation
+) -> Iterator[Notice]:
     status = after.status
     match action:
         case Initialize(revision):
@@ -116,7 +118,8 @@ def _weight_changed(action: Raise | Lower, before: Situation, after: Situation) 
 
 
 def _promoted(before: Situation, status: RolloutStatus) -> str:
-    return f"Revision {status.stable_revision} is stable now; before it was {before.status.stable_revision}."
+    new, old = status.stable_revision, before.status.stable_revision
+    return f"Revision {new} is stable now; before it was {old}."
 
 
 def _rolled_back(before: Situation, reason: Reason, message: str) -> str:

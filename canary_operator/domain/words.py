@@ -1,5 +1,6 @@
 """Sentences for people: what happens, why, and what comes next."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from canary_operator.domain.phase import Phase
@@ -28,30 +29,7 @@ def message_of(at: Situation) -> str:
     """Return `status.message`: one sentence or two that stay true until the next event."""
     if at.problem:
         return at.problem.message
-    match at.status.phase:
-        case Phase.INITIALIZING:
-            return _initializing(at)
-        case Phase.STABLE:
-            return _stable(at)
-        case Phase.PROGRESSING:
-            return _progressing(at)
-        case Phase.PAUSED:
-            return _paused(at)
-        case Phase.PROMOTING:
-            return (
-                f"Rolling stable to revision {at.status.canary_revision}; "
-                f"the canary keeps {at.weight} % until stable is updated and available."
-            )
-        case Phase.ROLLING_BACK:
-            return _rolling_back(at)
-        case Phase.ROLLED_BACK:
-            return (
-                f"Revision {at.status.rejected_revision} was rolled back: {_why(at)} "
-                f"Stable {at.status.stable_revision} serves everything. Apply another version, "
-                f"or try again with: {how_to(at, 'retry')}"
-            )
-        case None:
-            return ""
+    return _MESSAGES[at.status.phase](at) if at.status.phase else ""
 
 
 def step_words(at: Situation) -> str:
@@ -106,7 +84,8 @@ def _progress(at: Situation) -> str:
     if not last_check_passed(at):
         return f"{at.weight} %, waiting for a check that passes"
     if coming:
-        return f"{at.weight} %, waiting for {needed} canary {_pods(needed)} before {coming[1]} %{trouble}"
+        pods = f"{needed} canary {_pods(needed)}"
+        return f"{at.weight} %, waiting for {pods} before {coming[1]} %{trouble}"
     return f"{at.weight} %, passed"
 
 
@@ -156,3 +135,29 @@ def _rolling_back(at: Situation) -> str:
     if not at.stable.runs_only(at.status.stable_revision):
         return f"Setting stable back to revision {at.status.stable_revision}: {_why(at)}"
     return f"All traffic is on stable; the canary's pods drain. {_why(at)}"
+
+
+def _promoting(at: Situation) -> str:
+    return (
+        f"Rolling stable to revision {at.status.canary_revision}; "
+        f"the canary keeps {at.weight} % until stable is updated and available."
+    )
+
+
+def _rolled_back(at: Situation) -> str:
+    return (
+        f"Revision {at.status.rejected_revision} was rolled back: {_why(at)} "
+        f"Stable {at.status.stable_revision} serves everything. Apply another version, "
+        f"or try again with: {how_to(at, 'retry')}"
+    )
+
+
+_MESSAGES: Mapping[Phase, Callable[[Situation], str]] = {
+    Phase.INITIALIZING: _initializing,
+    Phase.STABLE: _stable,
+    Phase.PROGRESSING: _progressing,
+    Phase.PAUSED: _paused,
+    Phase.PROMOTING: _promoting,
+    Phase.ROLLING_BACK: _rolling_back,
+    Phase.ROLLED_BACK: _rolled_back,
+}

@@ -99,7 +99,7 @@ class Acceptor:
             return spec
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
-            check_target_ports(spec, stable.settings)
+            check_target_ports(spec, stable.settings, stable.template)
         if newest is None or newest.settings.get("traffic") != settings.get("traffic"):
             await self._ports.router.claim(rollout, spec)
         if _record_of(records, revision) is None:
