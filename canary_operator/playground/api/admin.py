@@ -1,7 +1,7 @@
 """`/playground/…`: the switches of the server for tests in other processes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from aiohttp import web
@@ -20,33 +20,49 @@ async def handle(cluster: Cluster, http: web.Request, parts: list[str]) -> web.R
     Raises:
         APIError: there is no such switch (404), or the body is wrong (400).
     """
-    match http.method, parts:
-        case "GET", ["faults"]:
-            body: Any = cluster.faults.body()
-        case "POST", ["faults"]:
-            body = {"id": cluster.faults.add(_fault(await http.json()))}
-        case "DELETE", ["faults"]:
-            cluster.faults.clear()
-            body = {}
-        case "DELETE", ["faults", number] if number.isdigit():
-            cluster.faults.remove(int(number))
-            body = {}
-        case "GET", ["requests"]:
-            body = cluster.requests.body(**_wanted(http.query))
-        case "DELETE", ["requests"]:
-            cluster.requests.reset()
-            body = {}
-        case "POST", ["compact"]:
-            cluster.store.compact()
-            body = {}
-        case "POST", ["end-watches"]:
-            cluster.store.end_watches()
-            body = {}
-        case "PUT", ["authorization"]:
-            body = _authorization(cluster, await http.json())
-        case _:
-            raise no_such_path()
-    return web.json_response(body)
+    name, *rest = [*parts, ""]
+    switch = SWITCHES.get((http.method, name))
+    if switch is None:
+        raise no_such_path()
+    body = await http.json() if http.can_read_body else {}
+    return web.json_response(switch(cluster, Asked(body, http.query, rest[0])))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a switch may look at."""
+
+    body: Any
+    query: Mapping[str, str]
+    number: str
+    """What follows the switch's name in the path."""
+
+
+def _add_fault(cluster: Cluster, asked: Asked) -> Any:
+    return {"id": cluster.faults.add(_fault(asked.body))}
+
+
+def _remove_faults(cluster: Cluster, asked: Asked) -> Any:
+    if asked.number:
+        cluster.faults.remove(int(asked.number))
+    else:
+        cluster.faults.clear()
+    return {}
+
+
+def _forget_requests(cluster: Cluster, _: Asked) -> Any:
+    cluster.requests.reset()
+    return {}
+
+
+def _compact(cluster: Cluster, _: Asked) -> Any:
+    cluster.store.compact()
+    return {}
+
+
+def _end_watches(cluster: Cluster, _: Asked) -> Any:
+    cluster.store.end_watches()
+    return {}
 
 
 def _fault(body: Mapping[str, Any]) -> Fault:
@@ -66,8 +82,21 @@ def _wanted(query: Mapping[str, str]) -> dict[str, Any]:
     return {name: special.get(name, str)(value) for name, value in query.items()}
 
 
-def _authorization(cluster: Cluster, body: Mapping[str, Any]) -> dict[str, Any]:
+def _authorize(cluster: Cluster, asked: Asked) -> Any:
+    body = asked.body
     cluster.authorizer.enabled = bool(body.get("enabled", True))
     for token, user in (body.get("tokens") or {}).items():
         cluster.authorizer.tokens[token] = User(user["name"], tuple(user.get("groups") or ()))
     return {"enabled": cluster.authorizer.enabled}
+
+
+SWITCHES: Mapping[tuple[str, str], Callable[[Cluster, Asked], Any]] = {
+    ("GET", "faults"): lambda cluster, _: cluster.faults.body(),
+    ("POST", "faults"): _add_fault,
+    ("DELETE", "faults"): _remove_faults,
+    ("GET", "requests"): lambda cluster, asked: cluster.requests.body(**_wanted(asked.query)),
+    ("DELETE", "requests"): _forget_requests,
+    ("POST", "compact"): _compact,
+    ("POST", "end-watches"): _end_watches,
+    ("PUT", "authorization"): _authorize,
+}

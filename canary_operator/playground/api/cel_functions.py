@@ -1,6 +1,7 @@
 """The functions that Kubernetes adds to CEL and that rules commonly use."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from celpy import celtypes
@@ -33,8 +34,7 @@ def _index_of(values: Any, wanted: Any) -> Any:
 
 
 def _is_sorted(values: Any) -> Any:
-    pairs = zip(values, values[1:], strict=False)
-    return celtypes.BoolType(all(first <= second for first, second in pairs))
+    return celtypes.BoolType(all(first <= second for first, second in pairwise(values)))
 
 
 def _sum(values: Any) -> Any:

@@ -4,8 +4,20 @@ import itertools
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from canary_operator.playground.api.errors import STALE, APIError
 from canary_operator.playground.api.requests import Request
 
+REASONS = {
+    401: ("Unauthorized", "Unauthorized"),
+    403: ("Forbidden", "forbidden by an injected fault"),
+    404: ("NotFound", "the server could not find the requested resource"),
+    409: ("Conflict", STALE),
+    410: ("Expired", "The resourceVersion for the provided list is too old."),
+    429: ("TooManyRequests", "the server has received too many requests, please try again later"),
+    500: ("InternalError", "an error on the server has prevented the request from succeeding"),
+    503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
+    504: ("Timeout", "the server was unable to return a response in the time allotted"),
+}
 MATCHED = ("verb", "group", "resource", "subresource", "namespace", "name", "user_agent")
 
 
@@ -40,6 +52,16 @@ class Fault:
     """Whether a watch answers with an ERROR event of code 410."""
     times: int | None = None
     """How many requests it hits; `None` until it is removed."""
+
+    def error(self) -> APIError | None:
+        """Return the refusal that the client gets, if it gets one."""
+        if self.status is None:
+            return None
+        reason, message = REASONS.get(self.status, ("InternalError", "an injected fault"))
+        details = {"retryAfterSeconds": self.retry_after} if self.retry_after is not None else None
+        return APIError(
+            self.status, self.reason or reason, self.message or message, details, self.retry_after
+        )
 
     def fits(self, request: Request) -> bool:
         """Tell whether the fault hits this request."""

@@ -2,32 +2,30 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import yaml
 from aiohttp import web
 
-from canary_operator.playground.api import admin, discovery, openapi, protobuf
-from canary_operator.playground.api.auth import Attributes, attributes
+from canary_operator.playground.api import admin, documents, protobuf
+from canary_operator.playground.api.auth import attributes
 from canary_operator.playground.api.cluster import Cluster
 from canary_operator.playground.api.dispatch import Answer, Call, Dispatcher
 from canary_operator.playground.api.errors import (
     PLAIN_NOT_FOUND,
     APIError,
     bad_request,
-    no_such_path,
     unsupported_media_type,
 )
 from canary_operator.playground.api.faults import Fault
 from canary_operator.playground.api.paths import Split, resolve, split
 from canary_operator.playground.api.requests import Request
 from canary_operator.playground.api.watch import WatchRequest, stream
+from canary_operator.playground.api.yamltext import read_yaml
 
 READABLE = ("application/json", "application/yaml")
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
-HEALTH = ("readyz", "healthz", "livez")
 MAX_BODY = 8 << 20
 
 
@@ -58,39 +56,11 @@ class Front:
         """Answer everything that is not a resource."""
         if parts and parts[0] == admin.PREFIX:
             return await admin.handle(self._cluster, http, parts[1:])
-        return self._document(http, parts)
-
-    def _document(self, http: web.Request, parts: list[str]) -> web.Response:
-        registry, accept = self._cluster.registry, http.headers.get("Accept", "")
-        whole = discovery.wants_aggregated(accept)
-        match parts:
-            case []:
-                return json_response({"paths": ["/api", "/apis", "/openapi/v3", "/version"]})
-            case [name, *_] if name in HEALTH:
-                return web.Response(text="ok")
-            case ["version"]:
-                return json_response(discovery.VERSION)
-            case ["openapi", "v2"] if "json" in accept or "*/*" in accept:
-                return json_response(openapi.SWAGGER)
-            case ["openapi", "v3"]:
-                return json_response(openapi.index(registry))
-            case ["openapi", "v3", *rest]:
-                return json_response(openapi.document(registry, rest))
-            case ["api" | "apis" as root] if whole:
-                body = discovery.aggregated(registry, core=root == "api")
-                return json_response(body, content_type=discovery.AGGREGATED)
-            case ["api"]:
-                return json_response(discovery.api_versions(http.host))
-            case ["apis"]:
-                return json_response(discovery.group_list(registry))
-            case ["apis", group]:
-                return json_response(discovery.one_group(registry, group))
-            case ["api", version]:
-                return json_response(discovery.resource_list(registry, "", version))
-            case ["apis", group, version]:
-                return json_response(discovery.resource_list(registry, group, version))
-            case _:
-                raise no_such_path()
+        accept = http.headers.get("Accept", "")
+        found = documents.find(self._cluster.registry, parts, accept, http.host)
+        if isinstance(found.body, str):
+            return web.Response(text=found.body, content_type=found.content_type)
+        return json_response(found.body, content_type=found.content_type)
 
     # ------------------------------------------------------------------ resources
 
@@ -193,23 +163,12 @@ async def _body(http: web.Request) -> Any:
             raise unsupported_media_type(READABLE)
         return protobuf.decode(data)
     try:
-        return yaml.load(data, LOADER) if "yaml" in kind else json.loads(data)
+        return read_yaml(data) if "yaml" in kind else json.loads(data)
     except (ValueError, yaml.YAMLError) as error:
         if "yaml" in kind:
             message = f"error decoding patch: error converting YAML to JSON: yaml: {error}"
             raise bad_request(message) from error
         raise bad_request(f"error decoding JSON: {error}") from error
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: times stay strings."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
-LOADER: Any = _Loader
 
 
 def json_response(
@@ -245,34 +204,9 @@ def _break(fault: Fault, http: web.Request) -> None:
     if fault.reset:
         _abort(http)
         raise ConnectionResetError("a fault closed the connection")
-    if fault.status is not None:
-        reason, message = _REASONS.get(fault.status, ("InternalError", "injected fault"))
-        raise APIError(
-            fault.status,
-            fault.reason or reason,
-            fault.message or message,
-            {"retryAfterSeconds": fault.retry_after} if fault.retry_after is not None else None,
-            fault.retry_after,
-        )
-
-
-_REASONS = {
-    401: ("Unauthorized", "Unauthorized"),
-    403: ("Forbidden", "forbidden by an injected fault"),
-    404: ("NotFound", "the server could not find the requested resource"),
-    409: (
-        "Conflict",
-        "the object has been modified; please apply your changes to the latest version and try again",
-    ),
-    410: ("Expired", "The resourceVersion for the provided list is too old."),
-    429: (
-        "TooManyRequests",
-        "the server has received too many requests and has asked us to try again later",
-    ),
-    500: ("InternalError", "an error on the server has prevented the request from succeeding"),
-    503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
-    504: ("Timeout", "the server was unable to return a response in the time allotted"),
-}
+    error = fault.error()
+    if error is not None:
+        raise error
 
 
 def _abort(http: web.Request) -> None:
@@ -283,7 +217,3 @@ def _abort(http: web.Request) -> None:
 def _expired() -> bytes:
     error = APIError(410, "Expired", "The resourceVersion for the provided watch is too old.")
     return json.dumps({"type": "ERROR", "object": error.status()}).encode() + b"\n"
-
-
-Handler = Callable[[web.Request], Any]
-__all__ = ["Attributes", "Front", "Handler", "json_response", "refusal"]

@@ -46,9 +46,10 @@ def expect_kind(body: Any, resource: Resource) -> Object:
         APIError: it is not (400).
     """
     if not isinstance(body, dict):
+        found = "array" if isinstance(body, list) else "string"
         raise bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; json parse error: json: cannot unmarshal "
-            f"{'array' if isinstance(body, list) else 'string'} into Go value of type "
+            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get "
+            f"version/kind; json parse error: json: cannot unmarshal {found} into Go value of type "
             'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
             'Kind string "json:\\"kind,omitempty\\"" }'
         )
@@ -110,8 +111,8 @@ class Decoder:
                 decoded = decode(body, self._resource.schema)
                 obj, unknown = decoded.value, decoded.unknown
         except (WrongTypeError, QuantityError) as error:
-            raise self._refusal(str(error), body, from_patch) from error
-        self._report(unknown, body, from_patch)
+            raise self._refusal(str(error), from_patch) from error
+        self._report(unknown, from_patch)
         return obj
 
     def _decoded_custom(self, body: Object, unknown: list[str]) -> Object:
@@ -121,16 +122,16 @@ class Decoder:
         unknown += (f"metadata.{name}" for name in read.unknown)
         return {**obj, "metadata": read.value}
 
-    def _report(self, unknown: Iterable[str], body: Object, from_patch: str) -> None:
+    def _report(self, unknown: Iterable[str], from_patch: str) -> None:
         problems = [f'unknown field "{path}"' for path in sorted(unknown)]
         if not problems or self._options.validation == "Ignore":
             return
         if self._options.validation == "Warn":
             self._options.warnings.extend(problems)
             return
-        raise self._refusal(f"strict decoding error: {', '.join(problems)}", body, from_patch)
+        raise self._refusal(f"strict decoding error: {', '.join(problems)}", from_patch)
 
-    def _refusal(self, problem: str, body: Object, from_patch: str) -> APIError:
+    def _refusal(self, problem: str, from_patch: str) -> APIError:
         if from_patch:
             return unprocessable("", "", "", [invalid("patch", from_patch, problem)])
         resource = self._resource

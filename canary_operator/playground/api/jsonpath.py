@@ -1,6 +1,7 @@
 """The part of JSONPath that printer columns use: fields, indexes, wildcards and filters."""
 
 import json
+import operator
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -13,6 +14,16 @@ STEP = re.compile(
     r"|(?P<every>\[\*\]|\.\*)"
     r"|\[\?\(@(?P<filter>[^=!<>)]*)\s*(?P<op>==|!=|<=|>=|<|>)?\s*(?P<value>[^)]*)\)\]"
 )
+
+
+OPERATORS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
 
 
 class JSONPathError(ValueError):
@@ -69,23 +80,9 @@ def _passes(item: Any, step: re.Match[str]) -> bool:
     found = find(item, step["filter"].strip())
     if not found or step["op"] is None:
         return bool(found)
-    wanted = _literal(step["value"].strip())
-    left = found[0]
-    match step["op"]:
-        case "==":
-            return bool(left == wanted)
-        case "!=":
-            return bool(left != wanted)
-        case _ if type(left) is not type(wanted):
-            return False
-        case "<":
-            return bool(left < wanted)
-        case ">":
-            return bool(left > wanted)
-        case "<=":
-            return bool(left <= wanted)
-        case _:
-            return bool(left >= wanted)
+    left, wanted = found[0], _literal(step["value"].strip())
+    comparable = step["op"] in ("==", "!=") or type(left) is type(wanted)
+    return comparable and bool(OPERATORS[step["op"]](left, wanted))
 
 
 def _literal(text: str) -> Any:

@@ -114,8 +114,10 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     ),
     "events.k8s.io": ("events|Event|ns|ev|||EventsV1Event",),
     "autoscaling": (
-        "horizontalpodautoscalers|HorizontalPodAutoscaler|ns|hpa|all|status"
-        "|V2HorizontalPodAutoscaler|v2",
+        (
+            "horizontalpodautoscalers|HorizontalPodAutoscaler|ns|hpa|all|status"
+            "|V2HorizontalPodAutoscaler|v2"
+        ),
     ),
     "policy": ("poddisruptionbudgets|PodDisruptionBudget|ns|pdb||status",),
     "networking.k8s.io": ("networkpolicies|NetworkPolicy|ns|netpol",),

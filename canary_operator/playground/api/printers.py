@@ -4,48 +4,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from canary_operator.playground.api.ages import age
 from canary_operator.playground.api.kinds import Column
-from canary_operator.playground.api.objects import Object, dig, parse_time
+from canary_operator.playground.api.objects import Object, dig
 
 Printer = Callable[[Object, datetime], list[Any]]
 NONE = "<none>"
-MINUTE, HOUR = 60, 3600
-
-
-def age(text: str | None, now: datetime) -> str:
-    """Return how long ago a time was, in kubectl's short form."""
-    if not text:
-        return "<unknown>"
-    try:
-        seconds = int((now - parse_time(text)).total_seconds())
-    except ValueError:
-        return "<invalid>"
-    return human_duration(seconds)
-
-
-def human_duration(seconds: int) -> str:
-    """Return a duration in at most two units, finer for short ones.
-
-    Example:
-        >>> [human_duration(n) for n in (5, 130, 600, 11000, 200000, 10**9)]
-        ['5s', '2m10s', '10m', '3h3m', '2d7h', '31y']
-    """
-    if seconds < 0:
-        return "0s" if seconds >= -1 else "<invalid>"
-    minutes, hours, days = seconds // MINUTE, seconds // HOUR, seconds // 86400
-    steps = (
-        (seconds < 2 * MINUTE, seconds, "s", 0, ""),
-        (minutes < 10, minutes, "m", seconds % MINUTE, "s"),
-        (minutes < 180, minutes, "m", 0, ""),
-        (hours < 8, hours, "h", minutes % 60, "m"),
-        (hours < 48, hours, "h", 0, ""),
-        (hours < 192, days, "d", hours % 24, "h"),
-        (days < 730, days, "d", 0, ""),
-        (days < 2920, days // 365, "y", days % 365, "d"),
-        (True, days // 365, "y", 0, ""),
-    )
-    _, whole, unit, rest, small = next(step for step in steps if step[0])
-    return f"{whole}{unit}" + (f"{rest}{small}" if rest else "")
 
 
 def plain(obj: Object, now: datetime) -> list[Any]:
@@ -62,6 +26,7 @@ def _labels(labels: Mapping[str, str] | None) -> str:
 
 
 def selector_text(selector: Object | None) -> str:
+    """Write a label selector as one line."""
     if not selector:
         return NONE
     terms = [f"{k}={v}" for k, v in sorted((selector.get("matchLabels") or {}).items())]

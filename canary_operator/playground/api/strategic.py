@@ -31,23 +31,27 @@ def _merge_map(old: dict[str, Any], patch: dict[str, Any], schema: Schema) -> di
         return {key: value for key, value in patch.items() if key != PATCH}
     if patch.get(PATCH) == "delete":
         return {}
-    out = dict(old)
-    if RETAIN in patch:
-        out = {key: value for key, value in out.items() if key in patch[RETAIN]}
+    kept = patch.get(RETAIN)
+    out = {key: value for key, value in old.items() if kept is None or key in kept}
     for key, value in patch.items():
-        if key.startswith(DELETE_ITEMS):
-            name = key.removeprefix(DELETE_ITEMS)
-            out[name] = [item for item in out.get(name, []) if item not in value]
-        elif value is None:
-            out.pop(key, None)
-        elif not key.startswith("$"):
-            out[key] = strategic_merge(out.get(key), value, field_schema(schema, key)[0])
+        _merge_field(out, key, value, schema)
     for key, order in patch.items():
         name = key.removeprefix(ORDER)
         if key.startswith(ORDER) and isinstance(out.get(name), list):
             merge_key = field_schema(schema, name)[0].get("x-kubernetes-patch-merge-key")
             out[name] = _in_order(out[name], order, old.get(name) or [], merge_key)
     return out
+
+
+def _merge_field(out: dict[str, Any], key: str, value: Any, schema: Schema) -> None:
+    """Put one field of the patch into the map `out`."""
+    if key.startswith(DELETE_ITEMS):
+        name = key.removeprefix(DELETE_ITEMS)
+        out[name] = [item for item in out.get(name, []) if item not in value]
+    elif value is None:
+        out.pop(key, None)
+    elif not key.startswith("$"):
+        out[key] = strategic_merge(out.get(key), value, field_schema(schema, key)[0])
 
 
 def _merge_list(old: list[Any], patch: list[Any], schema: Schema) -> list[Any]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from canary_operator.playground.api import printers
+from canary_operator.playground.api.ages import age
 from canary_operator.playground.api.jsonpath import find
 from canary_operator.playground.api.kinds import Column, Resource
 from canary_operator.playground.api.objects import Object, dig
@@ -34,7 +35,7 @@ def table(
         "apiVersion": "meta.k8s.io/v1",
         "metadata": meta,
         "columnDefinitions": [_definition(column) for column in columns],
-        "rows": [_row(resource, columns, obj, include, now) for obj in objects],
+        "rows": [_row(resource, obj, include, now) for obj in objects],
     }
 
 
@@ -58,9 +59,7 @@ def _definition(column: Column) -> Object:
     }
 
 
-def _row(
-    resource: Resource, columns: Iterable[Column], obj: Object, include: str, now: datetime
-) -> Object:
+def _row(resource: Resource, obj: Object, include: str, now: datetime) -> Object:
     if resource.custom:
         cells = [obj["metadata"]["name"], *(custom_cell(c, obj, now) for c in resource.columns)]
     else:
@@ -83,7 +82,7 @@ def custom_cell(column: Column, obj: Object, now: datetime) -> Any:
     value = found[0]
     match column.type:
         case "date":
-            return printers.age(value, now) if isinstance(value, str) else None
+            return age(value, now) if isinstance(value, str) else None
         case "string":
             return _text(value)
         case "integer" | "number":

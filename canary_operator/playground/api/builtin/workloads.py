@@ -30,6 +30,7 @@ COUNTS = (
     "availableReplicas",
     "unavailableReplicas",
 )
+OF_REPLICA_SETS = "fullyLabeledReplicas"
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 ZERO_TEMPLATE: Object = {"metadata": {}, "spec": {"containers": None}}
 ZERO_DEPLOYMENT: Object = {"spec": {"strategy": {}, "template": ZERO_TEMPLATE}, "status": {}}
@@ -177,10 +178,11 @@ def check_status(obj: Object) -> Iterator[Cause]:
     """Iterate over what is wrong with the counts that a controller reports."""
     status = obj.get("status") or {}
     total = status.get("replicas", 0)
-    for name in COUNTS:
+    counts = [name for name in COUNTS if (name != OF_REPLICA_SETS) or obj["kind"] == "ReplicaSet"]
+    for name in counts:
         if status.get(name, 0) < 0:
             yield invalid(f"status.{name}", status[name], NOT_NEGATIVE)
-    for name in COUNTS[1:-1]:
+    for name in counts[1:-1]:
         if status.get(name, 0) > total:
             path = f"status.{name}"
             yield invalid(path, status.get(name, 0), "cannot be greater than status.replicas")
