@@ -122,7 +122,7 @@ def _selector(owner: Owner, track: str) -> dict[str, str]:
 def _pod_template(
     owner: Owner, track: str, revision: str, template: Mapping[str, Any]
 ) -> dict[str, Any]:
-    written = without_nulls(template)
+    written = without_nulls(dict(template))
     meta = written.get("metadata", {})
     labels = {
         PLAIN_TRACK_LABEL: track,
@@ -136,9 +136,9 @@ def _pod_template(
 def without_nulls(value: Any) -> Any:
     """Drop fields that are null: for the API server they are absent."""
     match value:
-        case Mapping():
+        case dict():
             return {key: without_nulls(item) for key, item in value.items() if item is not None}
-        case list() | tuple():
+        case list():
             return [without_nulls(item) for item in value]
         case _:
             return value
