@@ -170,6 +170,11 @@ def _forbidden(call: Call, refusal: Refusal) -> Exception:
             f"The operator may not {lacking['verb']} {call.counted}{where}. "
             f'Give its user "{lacking["user"]}" this right.'
         )
+    if "cannot set blockOwnerDeletion" in refusal.raw_message:
+        return ForbiddenError(
+            f"The operator may not own {call.counted}: it lacks the right to update "
+            "canaryrollouts/finalizers, which this cluster asks of owners."
+        )
     causes = refusal.details.get("causes") or ()
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         return _unavailable(call, refusal)

@@ -39,8 +39,8 @@ _ROUTE_KINDS = ("http", "tcp", "tls")
 _OPAQUE = frozenset({"https", "mongo", "mysql", "redis", "tcp", "tls"})
 """Protocols that Istio does not read requests from; it balances their connections.
 
-It applies no TCP route to ports named `https` or `tls`: their callers stay on stable (Istio 1.29).
-A weighted `tls` route would be matched by SNI and refuse callers that use a short name.
+Istio's sidecars ignore TCP routes on ports named `https` or `tls`, so their callers stay on stable.
+A weighted `tls` route would be matched by SNI and cut off callers that use a short name.
 """
 
 

@@ -73,6 +73,13 @@ TYPED = "failed to create typed patch object (demo/web-stable; apps/v1, Kind=Dep
         ),
         pytest.param(
             403,
+            status("Forbidden", "forbidden: cannot set blockOwnerDeletion if an ownerReference …"),
+            ForbiddenError,
+            "canaryrollouts/finalizers",
+            id="a cluster that asks more of owners",
+        ),
+        pytest.param(
+            403,
             status("Forbidden", 'services "web" is forbidden: exceeded quota: q'),
             RejectedError,
             "exceeded quota",
