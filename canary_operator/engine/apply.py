@@ -4,7 +4,7 @@ Raising is recorded before it is done, lowering is done before it is recorded. N
 on the way keeps traffic on a canary: the router is told first, whatever comes after.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from canary_operator.domain.decide import Decision
 from canary_operator.domain.errors import InvalidRolloutError, SurroundingsError
@@ -25,6 +25,8 @@ class Applied:
     """Whether the status was written, so that the next tick may decide something new."""
     error: WriteError | None = None
     """The first write that failed; the rest was left for the next tick."""
+    written: tuple[str, ...] = ()
+    """Objects that had to be written, in words."""
 
 
 async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: Ports) -> Applied:
@@ -34,10 +36,11 @@ async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: 
         ConflictError: the rollout changed since it was read; decide anew.
         SurroundingsError: the decision could not be recorded; nothing that raises was done.
     """
+    shaping = _Shaping(rollout, at, ports)
     error: WriteError | None = None
     status, target = decision.status, decision.target
     if decision.traffic_first:
-        error = await _tell_router(rollout, at, ports, target.route)
+        error = await shaping.route(target.route)
         if error is not None:
             status = status.model_copy(update={"weight": at.weight})  # it was not taken away
     recorded = await _record(status, rollout, ports)
@@ -46,8 +49,8 @@ async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: 
     if decision.remove_request and rollout.request is not None:
         await ports.rollouts.remove_request(rollout, rollout.request)
     if error is None:
-        error = await _shape(rollout, at, ports, target, decision.traffic_first)
-    return Applied(recorded, error)
+        error = await shaping.everything(target, traffic_done=decision.traffic_first)
+    return Applied(recorded, error, tuple(shaping.written))
 
 
 async def _record(status: RolloutStatus, rollout: Rollout, ports: Ports) -> bool:
@@ -58,42 +61,54 @@ async def _record(status: RolloutStatus, rollout: Rollout, ports: Ports) -> bool
     return True
 
 
-async def _tell_router(
-    rollout: Rollout, at: Situation, ports: Ports, target: RouteTarget | None
-) -> WriteError | None:
-    if target is None:
+@dataclass(frozen=True, slots=True)
+class _Shaping:
+    """Writes that make the cluster look like the target, and which of them were needed."""
+
+    rollout: Rollout
+    at: Situation
+    ports: Ports
+    written: list[str] = field(default_factory=list)
+
+    async def route(self, target: RouteTarget | None) -> WriteError | None:
+        """Tell the router; return what kept it from being told."""
+        if target is None:
+            return None
+        try:
+            wrote = await self.ports.router.set(self.rollout, self.at.spec, target)
+        except (InvalidRolloutError, SurroundingsError) as error:
+            return error
+        self._note(wrote, f"the route of {self.rollout.key.name}")
         return None
-    try:
-        await ports.router.set(rollout, at.spec, target)
-    except (InvalidRolloutError, SurroundingsError) as error:
-        return error
-    return None
 
+    async def everything(self, target: Target, *, traffic_done: bool) -> WriteError | None:
+        """Deployments, then Services, then the router: capacity before traffic."""
+        try:
+            for track, wanted in (("stable", target.stable), ("canary", target.canary)):
+                if wanted is not None:
+                    await self._track(track, wanted)
+            if self.at.wanted is not None and target.stable is not None:
+                wrote = await self.ports.workloads.ensure_services(self.rollout, self.at.spec)
+                self._note(wrote, f"a Service of {self.rollout.key.name}")
+        except (InvalidRolloutError, SurroundingsError) as error:
+            return error
+        return None if traffic_done else await self.route(target.route)
 
-async def _shape(
-    rollout: Rollout, at: Situation, ports: Ports, target: Target, traffic_done: bool
-) -> WriteError | None:
-    """Deployments, then Services, then the router: capacity before traffic."""
-    try:
-        for track, wanted in (("stable", target.stable), ("canary", target.canary)):
-            if wanted is not None:
-                await _ensure_track(rollout, ports, track, wanted)
-        if at.wanted is not None and target.stable is not None:
-            await ports.workloads.ensure_services(rollout, at.spec)
-    except (InvalidRolloutError, SurroundingsError) as error:
-        return error
-    return None if traffic_done else await _tell_router(rollout, at, ports, target.route)
+    async def _track(self, track: str, target: TrackTarget) -> None:
+        workloads, name = self.ports.workloads, self.rollout.key.name
+        records = workloads.records(self.rollout)
+        record = next((r for r in records if r.revision == target.revision), None)
+        if record is not None:
+            wrote = await workloads.ensure_track(self.rollout, track, target, record.template)
+            self._note(wrote, f"Deployment {name}-{track}")
+            return
+        running = workloads.track(self.rollout, track)
+        if running.revision != target.revision or running.replicas != target.replicas:
+            raise RecordMissingError(name, target.revision, track)
 
-
-async def _ensure_track(rollout: Rollout, ports: Ports, track: str, target: TrackTarget) -> None:
-    records = ports.workloads.records(rollout)
-    record = next((r for r in records if r.revision == target.revision), None)
-    if record is not None:
-        await ports.workloads.ensure_track(rollout, track, target, record.template)
-        return
-    running = ports.workloads.track(rollout, track)
-    if running.revision != target.revision or running.replicas != target.replicas:
-        raise RecordMissingError(rollout.key.name, target.revision, track)
+    def _note(self, wrote: bool, what: str) -> None:
+        if wrote:
+            self.written.append(what)
 
 
 class RecordMissingError(SurroundingsError):

@@ -8,7 +8,10 @@ from datetime import datetime, timedelta
 from canary_operator.domain.actions import Hold
 from canary_operator.domain.decide import Decision, decide
 from canary_operator.domain.errors import SurroundingsError
+from canary_operator.domain.notices import Notice
+from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Problem, Settings, Situation
+from canary_operator.domain.target import Target
 from canary_operator.engine.accept import Acceptor
 from canary_operator.engine.apply import Applied, WriteError, carry_out
 from canary_operator.engine.checks import Checks
@@ -54,6 +57,8 @@ class Ticker:
         self._clock = clock
         self._acceptor = Acceptor(ports, settings)
         self._troubles: dict[Key, _Trouble] = {}
+        self._reached: dict[Key, Target] = {}
+        """What each rollout's world was last made to look like."""
 
     async def tick(self, key: Key) -> Next:
         """Look at one rollout and do what is due.
@@ -84,6 +89,7 @@ class Ticker:
         self._checks.recorded(key, situation.check)
         self._checks.start_if_due(key, self._after(situation, decision))
         await self._clean_up(rollout, decision)
+        self._report_drift(rollout, decision, applied)
         changed = self._note_trouble(key, applied.error, now)
         return self._next(key, decision, applied, changed, acceptance.retry_at)
 
@@ -91,9 +97,21 @@ class Ticker:
         self._acceptor.forget(key)
         self._checks.forget(key)
         self._troubles.pop(key, None)
+        self._reached.pop(key, None)
 
     def _after(self, situation: Situation, decision: Decision) -> Situation:
         return replace(situation, status=decision.status, check=None)
+
+    def _report_drift(self, rollout: Rollout, decision: Decision, applied: Applied) -> None:
+        """Tell of objects that had to be written although nothing new was asked of them."""
+        reached = self._reached.pop(rollout.key, None)
+        if applied.error is not None:
+            return
+        self._reached[rollout.key] = decision.target
+        if applied.written and reached == decision.target:
+            what = ", ".join(applied.written)
+            words = f"Somebody changed or deleted {what}; it was set back."
+            self._ports.events.tell(rollout, Notice("Warning", Reason.DRIFT_REPAIRED, words))
 
     def _note_trouble(self, key: Key, error: WriteError | None, now: datetime) -> bool:
         """Remember or clear what stands in the way; return whether the user must be told."""

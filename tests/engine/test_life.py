@@ -225,6 +225,14 @@ async def test_weights_edited_by_hand_are_restored(driver: Driver) -> None:
     driver.world.route = RouteState(exists=True, weight=90)
     await driver.settle()
     assert driver.world.route.weight == 20
+    assert reasons(driver.world).count(Reason.DRIFT_REPAIRED) == 1
+
+
+async def test_a_rollout_without_hands_in_it_reports_no_drift(driver: Driver) -> None:
+    driver.world.edit(template=template("v2"))
+    await driver.pass_time(120)
+    assert driver.status.history[0].outcome is Outcome.PROMOTED
+    assert Reason.DRIFT_REPAIRED not in reasons(driver.world)
 
 
 async def test_a_rollback_survives_a_kill_between_traffic_and_status(driver: Driver) -> None:
