@@ -58,7 +58,8 @@ class PodLife:
         """Wait, for ever with `None`, but not beyond the next change of fault."""
         self._disturbed.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._disturbed.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for of Python 3.11 swallows cancellations
+                await self._disturbed.wait()
 
     async def pull_in_vain(self, name: str, image: str) -> None:
         """Report an image that no registry has, for ever."""

@@ -50,7 +50,8 @@ class Probe:
     async def passes(self) -> bool:
         """Probe once."""
         with suppress(TimeoutError, OSError, ValueError, IndexError):
-            return await asyncio.wait_for(self._tried(), self.timeout_seconds)
+            async with asyncio.timeout(self.timeout_seconds):
+                return await self._tried()
         return False
 
     async def _tried(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,6 +44,25 @@ class ProcessRuntime:
         return ProcessPod(self, life, address)
 
 
+class Lifeline:
+    """A pipe on which servers notice that the playground is gone, even if it was killed.
+
+    A pipe of our own, because asyncio's loses the exit of processes that end while it still
+    connects theirs.
+    """
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+        self._is_open = True
+
+    def close(self) -> None:
+        """Let go; may be called again."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self.reader)
+            os.close(self._writer)
+
+
 class ProcessPod:
     """One pod with a server process."""
 
@@ -54,6 +73,7 @@ class ProcessPod:
         self._container: Manifest = life.pod["spec"]["containers"][0]
         self._name: str = self._container["name"]
         self._process: Process | None = None
+        self._lifeline = Lifeline()
         self._passes_probe = False
         self._task = asyncio.create_task(self._run(), name=f"pod {life.pod['metadata']['name']}")
 
@@ -69,13 +89,14 @@ class ProcessPod:
         """Let proxies notice, ask the server to end, and after the grace make it."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        if self._process is None or self._process.returncode is not None:
-            return
-        try:
-            await self._end_politely(self._process, grace_seconds)
-        finally:
-            self._kill()
-        await self._process.wait()
+        process = self._process
+        if process and process.returncode is None:
+            try:
+                await self._end_politely(process, grace_seconds)
+            finally:
+                self._kill()
+            await process.wait()
+        self._lifeline.close()
 
     async def _end_politely(self, process: Process, grace_seconds: float) -> None:
         hook = (self._container.get("lifecycle") or {}).get("preStop") or {}
@@ -119,7 +140,7 @@ class ProcessPod:
                 "-S",  # the server needs no installed package, and starts faster without
                 *("-m", SERVER, "--exit-with-parent", *arguments),
                 env=self._environment(),
-                stdin=PIPE,
+                stdin=self._lifeline.reader,
                 stdout=DEVNULL,
                 stderr=log or DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the playground, which ends its pods
