@@ -49,7 +49,7 @@ lint: $(STAMP)
 	$(BIN)/python -m canary_operator.domain.diagram --check docs/architecture.md
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -q tests/domain tests/engine tests/crd tests/cli
+	$(BIN)/python -m pytest -q canary_operator/domain tests/domain tests/engine tests/crd tests/cli
 
 generate: $(STAMP)  ## Write the generated files: the CRD, the state diagram
 	$(BIN)/python -m canary_operator.crd > crds/canaryrollouts.yaml

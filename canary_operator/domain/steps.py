@@ -39,8 +39,9 @@ def full_weight(at: Situation) -> bool:
 
 
 def step_is_done(at: Situation) -> bool:
-    """Whether the present step was held and passed, so that only people and pods can stop it."""
-    return full_weight(at) and hold_is_over(at) and last_check_passed(at)
+    """Whether the present step was held and passed, with the pods that it needs."""
+    whole = full_weight(at) and at.attempt.short_of_pods_since is None
+    return whole and hold_is_over(at) and last_check_passed(at)
 
 
 def pause_reason(at: Situation) -> Reason | None:

@@ -1,0 +1,142 @@
+from typing import Any
+
+import pytest
+
+from canary_operator.domain.acceptance import check_target_ports, read_spec, settings_of
+from canary_operator.domain.diagram import BEGIN, END, draw, with_diagram
+from canary_operator.domain.errors import HostNotAllowedError, InvalidRolloutError, InvalidSpecError
+from canary_operator.domain.phase import TRANSITIONS
+from canary_operator.domain.situation import Settings
+from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.status import merge_patch
+from canary_operator.testing.builders import spec, template
+
+
+def read(raw: dict[str, Any], name: str = "web", **settings: Any) -> RolloutSpec:
+    return read_spec(raw, name=name, namespace="shop", settings=Settings(**settings))
+
+
+def hosts(*names: str) -> dict[str, Any]:
+    return spec(traffic={"istio": {"hosts": list(names)}})
+
+
+@pytest.mark.parametrize("host", ["web", "web.shop", "web.shop.svc", "web.shop.svc.cluster.local"])
+def test_a_rollout_may_always_claim_its_own_service(host: str) -> None:
+    assert read(hosts(host)).traffic.istio is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "accepted"),
+    [
+        ("shop.example.com", (), False),
+        ("shop.example.com", ("shop.example.com",), True),
+        ("shop.example.com", ("*.example.com",), True),
+        ("shop.example.com", ("shop/*.example.com",), True),
+        ("shop.example.com", ("bank/*.example.com",), False),
+        ("web.bank", (), False),
+        ("web.bank.svc.cluster.local", (), False),
+    ],
+)
+def test_other_hosts_need_the_admin(host: str, allowed: tuple[str, ...], accepted: bool) -> None:
+    if accepted:
+        read(hosts(host), allowed_hosts=allowed)
+        return
+    with pytest.raises(HostNotAllowedError, match="--allowed-host") as refused:
+        read(hosts(host), allowed_hosts=allowed)
+    assert host in refused.value.message
+
+
+def test_every_host_at_once_is_never_allowed() -> None:
+    with pytest.raises(InvalidRolloutError):
+        read(hosts("*"), allowed_hosts=("*",))
+
+
+def query(promql: str) -> dict[str, Any]:
+    metric = {"name": "carts", "query": {"promql": promql, "max": 1}}
+    return spec(analysis={"metrics": [metric]})
+
+
+def test_custom_queries_may_be_kept_to_some_namespaces() -> None:
+    read(query("up"), custom_queries=None)
+    read(query("up"), custom_queries=("shop",))
+    with pytest.raises(InvalidSpecError, match="--custom-queries shop"):
+        read(query("up"), custom_queries=())
+
+
+def test_an_unknown_variable_in_a_query_is_named_with_the_known_ones() -> None:
+    with pytest.raises(InvalidSpecError, match=r"metrics\[0\]\.query\.promql") as refused:
+        read(query('up{namespace="{{ namespce }}"}'))
+    assert "namespce" in refused.value.message
+    assert "namespace" in refused.value.message
+
+
+def named(name: str) -> dict[str, Any]:
+    pod = template("v2")
+    pod["spec"]["containers"][0]["ports"] = [{"name": name, "containerPort": 9090}]
+    return pod
+
+
+def service(target: object) -> dict[str, Any]:
+    return {"port": 80, "targetPort": target}
+
+
+def test_a_named_port_that_no_container_has_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match="named ports there: http"):
+        read(spec(template=named("http"), service=service("web")))
+    with pytest.raises(InvalidSpecError, match="named ports there: none"):
+        read(spec(service=service("web")))
+
+
+@pytest.mark.parametrize(
+    ("stable", "stable_template", "wanted", "accepted"),
+    [
+        (8080, template("v1"), 8080, True),
+        (8080, template("v1"), 9090, False),
+        (8080, template("v1"), "http", False),
+        (8080, named("http"), "http", True),
+        ("http", named("http"), "http", True),
+        ("http", named("http"), 9090, False),
+    ],
+)
+def test_a_target_port_may_not_leave_stable_without_endpoints(
+    stable: object, stable_template: dict[str, Any], wanted: object, accepted: bool
+) -> None:
+    raw = spec(template=named("http"), service=service(wanted))
+    recorded = settings_of(spec(service=service(stable)))
+    if accepted:
+        check_target_ports(read(raw), recorded, stable_template)
+        return
+    with pytest.raises(InvalidSpecError, match="may not change"):
+        check_target_ports(read(raw), recorded, stable_template)
+
+
+def test_what_is_recorded_of_a_spec_leaves_scale_and_pause_out() -> None:
+    assert settings_of(spec()).keys() == {"service", "strategy", "analysis"}
+
+
+def test_the_diagram_shows_every_transition() -> None:
+    picture = draw()
+    for phase, row in TRANSITIONS.items():
+        for target in row.values():
+            assert f"{phase} --> {target}:" in picture
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert with_diagram(text) == f"before\n{BEGIN}\n{picture}\n{END}\nafter\n"
+    with pytest.raises(ValueError, match="missing"):
+        with_diagram("no markers")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "patch"),
+    [
+        ({"a": 1}, {"a": 1}, {}),
+        ({"a": 1}, {}, {"a": None}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, {"a": {"c": 3}}),
+        ({"a": {"b": 1}}, {"a": {}}, {"a": {"b": None}}),
+        ({"a": [1]}, {"a": [2]}, {"a": [2]}),
+        ({}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+    ],
+)
+def test_a_status_patch_has_only_what_changed(
+    before: dict[str, Any], after: dict[str, Any], patch: dict[str, Any]
+) -> None:
+    assert merge_patch(before, after) == patch
