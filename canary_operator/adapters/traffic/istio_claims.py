@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from canary_operator.adapters.cluster.client import Client
-from canary_operator.adapters.cluster.errors import NotFoundError
+from canary_operator.adapters.cluster.errors import ApiError
 from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.domain.errors import ForbiddenError, HostConflictError
 from canary_operator.ports import Rollout
@@ -71,7 +71,7 @@ class Claims:
         try:
             async for other in self._others(rollout):
                 self._compare(new, other)
-        except (ForbiddenError, NotFoundError) as error:
+        except (ForbiddenError, ApiError) as error:
             # Not installed, or not ours to see: writing the VirtualService will tell.
             logger.debug("Hosts could not be compared: %s", error)
 

@@ -7,15 +7,28 @@ import pytest
 from canary_operator.adapters.cluster.resources import DEPLOYMENTS, RECORDS, SERVICES
 from canary_operator.domain.errors import (
     DriftConflictError,
+    InvalidSpecError,
     InvalidTemplateError,
     NameConflictError,
+    UnavailableError,
 )
 from canary_operator.domain.objects import ROLLOUT_LABEL
 from canary_operator.domain.target import TrackTarget
+from canary_operator.playground.api import Fault
+from canary_operator.playground.api.faults import Faults
 from canary_operator.ports import Accepted
 from tests.adapters.cluster.world import World, spec_of, template
+from tests.support.clusters import EmbeddedCluster
 
 ONE = TrackTarget("r1", 1)
+
+
+def faults_of(world: World) -> Faults:
+    if not isinstance(world.cluster, EmbeddedCluster):
+        pytest.skip("needs injected faults")
+    return world.cluster.api.faults
+
+
 NASTY = {
     "metadata": {"annotations": {"note": '<b>&"é\u2028'}},
     "spec": {
@@ -175,6 +188,72 @@ async def test_a_deleted_deployment_comes_back(world: World, *, seen: bool) -> N
     assert await world.workloads.ensure_track(rollout, "stable", wanted, template())
     assert world.workloads.track(rollout, "stable").replicas == 2
     assert (await world.get(DEPLOYMENTS, "web-stable"))["spec"]["replicas"] == 2
+
+
+async def test_a_stranger_that_took_the_place_unseen_is_not_touched(world: World) -> None:
+    if isinstance(world.cluster, EmbeddedCluster):
+        pytest.skip("the embedded API does not compare the uid of an apply")
+    rollout = await world.rollout()
+    await world.workloads.ensure_track(rollout, "stable", ONE, template())
+    stranger = await world.get(DEPLOYMENTS, "web-stable")
+    await world.delete(DEPLOYMENTS, "web-stable")
+    for field in ("uid", "resourceVersion", "ownerReferences", "managedFields"):
+        stranger["metadata"].pop(field, None)
+    await world.cluster.client.request("POST", DEPLOYMENTS.path(world.namespace), stranger)
+    with pytest.raises(NameConflictError, match="was not made by this rollout"):
+        await world.workloads.ensure_track(rollout, "stable", TrackTarget("r2", 5), template("new"))
+    after = await world.get(DEPLOYMENTS, "web-stable")
+    assert after["metadata"]["generation"] == 1
+    assert not world.workloads.track(rollout, "stable").exists
+
+
+async def test_a_conflict_is_answered_by_another_look(world: World) -> None:
+    rollout = await world.rollout()
+    await world.workloads.ensure_track(rollout, "stable", ONE, template())
+    conflict = Fault(verb="patch", resource="deployments", status=409, reason="Conflict", times=1)
+    faults_of(world).add(conflict)
+    assert await world.workloads.ensure_track(rollout, "stable", TrackTarget("r1", 2), template())
+    assert world.workloads.track(rollout, "stable").replicas == 2
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+async def test_a_server_that_cannot_answer_now(world: World, code: int) -> None:
+    rollout = await world.rollout()
+    faults_of(world).add(Fault(verb="patch", status=code))
+    with pytest.raises(UnavailableError):
+        await world.workloads.ensure_track(rollout, "stable", ONE, template())
+    with pytest.raises(UnavailableError):
+        await world.workloads.try_out(rollout, template())
+    with pytest.raises(UnavailableError):
+        await world.workloads.ensure_services(rollout, spec_of())
+
+
+async def test_a_service_that_the_server_refuses(world: World) -> None:
+    rollout = await world.rollout()
+    faults_of(world).add(Fault(resource="services", verb="patch", status=422, message="too many"))
+    with pytest.raises(InvalidSpecError, match="refuses Service web: too many"):
+        await world.workloads.ensure_services(rollout, spec_of())
+
+
+async def test_a_record_that_the_server_refuses(world: World) -> None:
+    rollout = await world.rollout()
+    records = Fault(resource="controllerrevisions", verb="create", status=422, message="too long")
+    faults_of(world).add(records)
+    with pytest.raises(InvalidSpecError, match="record of the spec: too long"):
+        await world.workloads.remember(rollout, Accepted("r1", template(), {}, 1))
+
+
+async def test_a_namespace_that_is_gone(world: World) -> None:
+    rollout = await world.rollout()
+    lost = replace(rollout, key=replace(rollout.key, namespace=f"{world.namespace}-gone"))
+    for write in (
+        world.workloads.ensure_track(lost, "stable", ONE, template()),
+        world.workloads.ensure_services(lost, spec_of()),
+        world.workloads.try_out(lost, template()),
+        world.workloads.remember(lost, Accepted("r1", template(), {}, 1)),
+    ):
+        with pytest.raises(UnavailableError, match="not found"):
+            await write
 
 
 async def test_nothing_is_written_for_a_rollout_that_is_being_deleted(world: World) -> None:
