@@ -92,6 +92,8 @@ class Daemon:
     async def __aexit__(self, *_: object) -> None:
         if self._process is None:
             return
+        # asyncio sees the end only after all output is read, which nobody else may be doing now.
+        draining = asyncio.create_task(self._drain())
         self._signal(signal.SIGTERM)
         try:
             with suppress(TimeoutError):
@@ -100,6 +102,7 @@ class Daemon:
             # Also reached when the wait is cancelled: nothing survives this line.
             self._signal(signal.SIGKILL)
             await self._process.wait()
+            draining.cancel()
 
     async def wait(self) -> int:
         """Return the exit code when the child ends."""
@@ -119,6 +122,11 @@ class Daemon:
         if not self._log.exists():
             return ""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    async def _drain(self) -> None:
+        with suppress(RuntimeError):  # somebody is still reading, so the pipe does get empty
+            while self._capture and await self.output.read(STREAM_LIMIT):
+                pass
 
     @property
     def _running(self) -> asyncio.subprocess.Process:

@@ -36,6 +36,15 @@ async def test_one_that_ignores_the_signal_is_killed(
     assert not running(pid)
 
 
+async def test_output_that_nobody_reads_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    script = f"head -c {8 << 20} /dev/zero; exec sleep 600"
+    async with asyncio.timeout(20):
+        async with Daemon(["/bin/sh", "-c", script], tmp_path / "log", capture=True) as daemon:
+            while not daemon.output._paused:  # type: ignore[attr-defined]  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert not daemon.alive
+
+
 async def test_one_that_died_shows_its_last_words(tmp_path: Path) -> None:
     script = "echo the reason >&2; exit 3"
     async with Daemon(["/bin/sh", "-c", script], tmp_path / "log") as daemon:

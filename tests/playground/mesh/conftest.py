@@ -201,8 +201,8 @@ async def split(cluster: StubCluster, start_pod: Callable[..., Any]) -> dict[str
 
 @pytest.fixture
 async def mesh(
-    needs_envoy: None,  # noqa: ARG001
-    split: dict[str, Pod],  # noqa: ARG001
+    needs_envoy: None,
+    split: dict[str, Pod],
     cluster: StubCluster,
     tmp_path: Path,
 ) -> AsyncIterator[Mesh]:

@@ -160,7 +160,9 @@ async def test_a_release_under_load_loses_no_request(client: Client, tmp_path: P
         await control.wait_until(lambda now: weight_in_force(now) == 0)
 
         url = f"http://127.0.0.1:{mesh.port}/"
-        async with LoadGenerator(url, host=mesh.host_of("web", "demo"), rate=200) as load:
+        async with LoadGenerator(
+            url, host=mesh.host_of("web", "demo"), rate=150, timeout_seconds=60
+        ) as load:
             await apply(client, VIRTUAL_SERVICES, virtual_service(50))
             await control.wait_until(lambda now: weight_in_force(now) == 50)
             await served(load, "v2", 50)
@@ -181,8 +183,8 @@ async def test_a_release_under_load_loses_no_request(client: Client, tmp_path: P
             await served(load, "v2", 200)
             counts = await load.stop()
 
-    assert counts.failed == 0
-    assert counts.finished == counts.sent > 300
+    assert not counts.failures
+    assert counts.finished == counts.sent > 250
     workloads = {
         request.destination.name
         for request in mesh.metrics.counts()
