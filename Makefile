@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit lint format generate prometheus clean
+.PHONY: help demo playground test check unit lint format generate prometheus clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ prometheus:
 
 demo: $(STAMP) prometheus  ## A whole rollout on this machine: real Envoy, real Prometheus, no cluster
 	@$(BIN)/python -m canary_operator.playground.demo
+
+playground: $(STAMP) prometheus  ## A local cluster for kubectl and the examples, until Ctrl-C
+	@$(BIN)/python -m canary_operator.playground
 
 test: $(STAMP) prometheus  ## Every test, with real Envoy and Prometheus
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup
