@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
 
 from canary_operator.domain.phase import Phase
@@ -181,8 +181,14 @@ class RolloutStatus(Recorded):
 
     @classmethod
     def read(cls, raw: Mapping[str, Any] | None) -> "RolloutStatus":
-        """Return the recorded status; an object without one has the empty status."""
-        return cls.model_validate(raw or {})
+        """Return the recorded status; one that is missing or makes no sense is the empty status.
+
+        What stable runs is adopted then, see `rules.adopt_running_stable`.
+        """
+        try:
+            return cls.model_validate(raw or {})
+        except ValidationError:
+            return cls()
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as the API stores it: camelCase, absent instead of null or empty."""

@@ -1,5 +1,7 @@
 """The life of a rollout, told with the real engine, a virtual clock and pods that behave."""
 
+from typing import Any
+
 import pytest
 
 from canary_operator.domain.phase import Phase
@@ -265,10 +267,11 @@ async def test_a_wrong_spec_leaves_the_rollout_alone_and_says_so(driver: Driver)
     assert driver.status.stable_revision == revision_of(template("v2"))
 
 
-async def test_a_lost_status_adopts_what_stable_runs(driver: Driver) -> None:
+@pytest.mark.parametrize("left", [{}, {"phase": "FromTheFuture"}], ids=["lost", "unreadable"])
+async def test_a_lost_status_adopts_what_stable_runs(driver: Driver, left: dict[str, Any]) -> None:
     driver.world.edit(template=template("v2"))
     await at_weight(driver, 20)
-    driver.world.status = {}
+    driver.world.status = left
     driver.start()
     await driver.settle()
     assert driver.status.stable_revision == revision_of(template("v1"))
