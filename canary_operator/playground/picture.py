@@ -5,7 +5,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -188,7 +188,7 @@ def _draw_requests(panel: Axes, recording: Recording) -> None:
     ]
     if layers:
         panel.stackplot(times, layers, labels=versions, colors=colours, alpha=0.85, linewidth=0)
-    failed = [moment.failed or float("nan") for moment in recording.moments]
+    failed = _without_calm([moment.failed for moment in recording.moments])
     if any(moment.failed for moment in recording.moments):
         panel.plot(times, failed, color=FAILED_COLOUR, linewidth=1.8, label="failed")
         panel.fill_between(times, failed, color=FAILED_COLOUR, alpha=0.35, linewidth=0)
@@ -228,9 +228,14 @@ def _draw_events(panels: Sequence[Axes], labels: Sequence[tuple[Event, int]]) ->
 
 
 def _label_rows(recording: Recording) -> Iterator[tuple[Event, int]]:
-    """Yield each event with the lowest row whose last label ends before it."""
+    """Yield each event with the lowest row whose last label ends before it.
+
+    What happened before or after the samples is shown at their edge.
+    """
+    first, last = recording.moments[0].at, recording.moments[-1].at
+    within = [replace(event, at=min(max(event.at, first), last)) for event in recording.events]
     ends = [-1.0] * LABEL_ROWS
-    for event in sorted(recording.events, key=lambda event: event.at):
+    for event in sorted(within, key=lambda event: event.at):
         start = (event.at - recording.moments[0].at) / _length(recording)
         row = next((row for row, end in enumerate(ends) if end <= start), LABEL_ROWS - 1)
         ends[row] = start + (len(event.label) + 2) * LABEL_CHARACTER_SHARE
@@ -272,6 +277,15 @@ def _legend(panel: Axes) -> None:
             handlelength=1.2,
             labelcolor=INK,
         )
+
+
+def _without_calm(values: Sequence[float]) -> list[float]:
+    """Blank zeros, except beside something: a lone failure is a peak, calm is no line at all."""
+    padded = [0.0, *values, 0.0]
+    return [
+        value if any(padded[index : index + 3]) else float("nan")
+        for index, value in enumerate(values)
+    ]
 
 
 def _levels(moments: Sequence[Moment]) -> Iterator[tuple[float, int]]:

@@ -89,3 +89,18 @@ def test_labels_that_are_close_do_not_share_a_row() -> None:
 )
 def test_thin_recordings_can_be_drawn(recording: Recording) -> None:
     assert render(recording, ImageFormat.PNG)
+
+
+def test_a_lone_failure_is_a_peak_and_calm_is_no_line() -> None:
+    failed = [0.0, 0.0, 0.0, 2.0, 0.0, 0.0]
+    moments = tuple(Moment(float(at), 5, failed=value) for at, value in enumerate(failed))
+    figure = draw(Recording("title", moments))
+    [line] = [line for line in figure.axes[2].lines if line.get_label() == "failed"]
+    drawn = [None if math.isnan(value) else value for value in map(float, line.get_ydata())]
+    assert drawn == [None, None, 0.0, 2.0, 0.0, None]
+
+
+def test_an_event_before_the_first_sample_is_shown_at_the_edge() -> None:
+    figure = draw(Recording("title", RECORDING.moments, (Event(-5, "before"),)))
+    [text] = [text for text in figure.axes[0].texts if text.get_text() == "before"]
+    assert text.xy[0] == 0
