@@ -79,10 +79,10 @@ def _progress(at: Situation) -> str:
             f"before {coming[1]} %{trouble}"
         )
     ends = hold_ends_at(at)
+    if ends and not last_check_passed(at):  # stays as it is when the hold ends: that costs no write
+        return f"{at.weight} %, held until {_clock(ends)} and until a check passes"
     if ends and not hold_is_over(at):
         return f"{at.weight} %, held until {_clock(ends)}"
-    if not last_check_passed(at):
-        return f"{at.weight} %, waiting for a check that passes"
     if coming:
         pods = f"{needed} canary {_pods(needed)}"
         return f"{at.weight} %, waiting for {pods} before {coming[1]} %{trouble}"

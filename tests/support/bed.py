@@ -4,7 +4,7 @@ One bed serves all tests of a process; each test has a namespace of its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -260,8 +260,18 @@ async def _around(cluster: Cluster, folder: Path) -> AsyncIterator[Bed]:
         Prometheus(folder, [telemetry.target], scrape_seconds=SCRAPE_SECONDS) as prometheus,
         OperatorProcess(cluster.kubeconfig, prometheus.url, log) as operator,
     ):
+        await eventually(_is_scraped(telemetry))
         yield Bed(cluster, telemetry, weights, prometheus, operator)
         assert "Traceback" not in log.read_text()
+
+
+def _is_scraped(telemetry: SyntheticTelemetry) -> Callable[[], Awaitable[bool]]:
+    """Prometheus finds its targets some seconds after it is ready; checks before see nothing."""
+
+    async def look() -> bool:
+        return telemetry.scrapes > 1
+
+    return look
 
 
 async def stays(look: Callable[[], Any], seconds: float) -> None:
