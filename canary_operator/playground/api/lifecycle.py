@@ -1,15 +1,18 @@
 """What the server does by itself: namespaces end with their contents, definitions are served."""
 
 import asyncio
+import uuid
 from collections.abc import Callable
 
 from canary_operator.playground.api import crds, managed
-from canary_operator.playground.api.objects import without
+from canary_operator.playground.api.objects import timestamp, without
 from canary_operator.playground.api.registry import Registry
 from canary_operator.playground.api.store import Change, Key, Storage, Store
 
 SERVER = "kube-apiserver"
 NAMESPACES: Storage = ("", "namespaces")
+ACCOUNTS: Storage = ("", "serviceaccounts")
+DEFAULT_ACCOUNT = "default"
 DEFINITIONS: Storage = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 Delete = Callable[[Storage, Key, str], None]
@@ -29,6 +32,8 @@ class Lifecycle:
         if change.storage == NAMESPACES and change.type != "DELETED":
             if obj["metadata"].get("deletionTimestamp"):
                 loop.call_soon(self._empty, obj["metadata"]["name"])
+            elif change.type == "ADDED":
+                loop.call_soon(self._give_account, obj["metadata"]["name"])
         elif change.storage == DEFINITIONS:
             self._serve(change)
         if change.type == "DELETED":
@@ -39,6 +44,17 @@ class Lifecycle:
             loop.call_soon(self._finish_definition, change.storage)
 
     # ------------------------------------------------------------------ namespaces
+
+    def _give_account(self, namespace: str) -> None:
+        """Create the service account that pods of a new namespace run as."""
+        key = (namespace, DEFAULT_ACCOUNT)
+        found = self._store.get(NAMESPACES, ("", namespace))
+        if found is None or self._store.get(ACCOUNTS, key) is not None:
+            return
+        meta = {"name": DEFAULT_ACCOUNT, "namespace": namespace, "uid": str(uuid.uuid4())}
+        account = {"kind": "ServiceAccount", "apiVersion": "v1"}
+        given = {**meta, "creationTimestamp": timestamp()}
+        self._store.put(ACCOUNTS, key, {**account, "metadata": given})
 
     def _empty(self, namespace: str) -> None:
         """Delete everything in a namespace that is going."""

@@ -4,12 +4,13 @@ Other clients are told that only JSON and YAML are read (415), which they all ca
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from canary_operator.playground.api.errors import bad_request
+from canary_operator.playground.api.errors import APIError, bad_request, unsupported_media_type
 from canary_operator.playground.api.objects import Object
 
+READABLE = ("application/json", "application/yaml")
 MAGIC = b"k8s\x00"
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -37,6 +38,38 @@ MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
         4: ("stringData", "{}string"),
         5: ("immutable", "bool"),
     },
+    "Deployment": {1: ("metadata", "ObjectMeta"), 2: ("spec", "DeploymentSpec")},
+    "DeploymentSpec": {
+        1: ("replicas", "int"),
+        2: ("selector", "LabelSelector"),
+        3: ("template", "PodTemplateSpec"),
+    },
+    "LabelSelector": {1: ("matchLabels", "{}string")},
+    "PodTemplateSpec": {1: ("metadata", "ObjectMeta"), 2: ("spec", "PodSpec")},
+    "PodSpec": {2: ("containers", "[]Container")},
+    "Container": {
+        1: ("name", "string"),
+        2: ("image", "string"),
+        3: ("command", "[]string"),
+        6: ("ports", "[]ContainerPort"),
+    },
+    "ContainerPort": {3: ("containerPort", "int"), 4: ("protocol", "string")},
+    "Service": {1: ("metadata", "ObjectMeta"), 2: ("spec", "ServiceSpec")},
+    "ServiceSpec": {
+        1: ("ports", "[]ServicePort"),
+        2: ("selector", "{}string"),
+        3: ("clusterIP", "string"),
+        4: ("type", "string"),
+        10: ("externalName", "string"),
+    },
+    "ServicePort": {
+        1: ("name", "string"),
+        2: ("protocol", "string"),
+        3: ("port", "int"),
+        4: ("targetPort", "IntOrString"),
+        5: ("nodePort", "int"),
+    },
+    "IntOrString": {1: ("type", "int"), 2: ("intVal", "int"), 3: ("strVal", "string")},
     "ServiceAccount": {1: ("metadata", "ObjectMeta")},
     "SelfSubjectAccessReview": {1: ("metadata", "ObjectMeta"), 2: ("spec", "AccessSpec")},
     "AccessSpec": {
@@ -53,6 +86,8 @@ MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
         7: ("name", "string"),
     },
     "NonResourceAttributes": {1: ("path", "string"), 2: ("verb", "string")},
+    "TokenRequest": {1: ("metadata", "ObjectMeta"), 2: ("spec", "TokenRequestSpec")},
+    "TokenRequestSpec": {1: ("audiences", "[]string"), 4: ("expirationSeconds", "int")},
     "SelfSubjectReview": {1: ("metadata", "ObjectMeta")},
     "Unknown": {1: ("typeMeta", "TypeMeta"), 2: ("raw", "raw")},
     "TypeMeta": {1: ("apiVersion", "string"), 2: ("kind", "string")},
@@ -68,7 +103,7 @@ def decode(data: bytes) -> Object:
     """Return the object in a body that `readable` accepts.
 
     Raises:
-        APIError: the body breaks off or has an unknown wire type (400).
+        APIError: the body breaks off (400), or has a field that this module does not know (415).
     """
     envelope = _envelope(data)
     kind = envelope["typeMeta"]
@@ -91,21 +126,36 @@ def _message(data: bytes, name: str) -> Object:
             out.setdefault(field, []).append(_value(value, kind[2:]))
         elif kind:
             out[field] = _value(value, kind)
+        elif not _says_nothing(value):
+            raise unsupported_media_type(READABLE)
     return {key: value for key, value in out.items() if value not in ("", {})}
 
 
+def _says_nothing(value: Any) -> bool:
+    """Tell whether a field of which this module knows nothing is empty all the way down."""
+    if isinstance(value, int):
+        return value == 0
+    try:
+        return all(_says_nothing(inner) for _, inner in _fields(value))
+    except APIError:
+        return False
+
+
 def _value(value: Any, kind: str) -> Any:
-    match kind:
-        case "string":
-            return value.decode()
-        case "bytes":
-            return base64.b64encode(value).decode()
-        case "bool":
-            return bool(value)
-        case "raw":
-            return value
-        case _:
-            return _message(value, kind)
+    if kind == "IntOrString":
+        parts = _message(value, kind)
+        return parts.get("strVal") if parts.get("type") else parts.get("intVal", 0)
+    read = SCALARS.get(kind)
+    return _message(value, kind) if read is None else read(value)
+
+
+SCALARS: Mapping[str, Callable[[Any], Any]] = {
+    "string": lambda value: value.decode(),
+    "bytes": lambda value: base64.b64encode(value).decode(),
+    "bool": bool,
+    "int": int,
+    "raw": bytes,
+}
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
