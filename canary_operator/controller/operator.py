@@ -62,7 +62,7 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
     try:
         await kopf.operator(
             registry=registry,
-            settings=kopf_settings(parts.watched),
+            settings=kopf_settings(parts.watched, cluster_wide=not namespaces),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=tuple(namespaces),

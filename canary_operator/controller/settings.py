@@ -13,9 +13,14 @@ IDLE_SECONDS = 1.0
 """How long kopf keeps a worker for an object that is quiet; thousands of idle ones cost memory."""
 
 
-def kopf_settings(watched: Iterable[Watched]) -> kopf.OperatorSettings:
-    """Return kopf's settings for an operator that only watches through kopf."""
+def kopf_settings(watched: Iterable[Watched], *, cluster_wide: bool) -> kopf.OperatorSettings:
+    """Return kopf's settings for an operator that only watches through kopf.
+
+    An operator for some namespaces may have Roles only, so it does not ask for what is known to
+    the whole cluster: CRDs that are installed later are seen by its next start.
+    """
     settings = kopf.OperatorSettings()
+    settings.scanning.disabled = not cluster_wide
     settings.posting.enabled = False
     settings.networking.request_timeout = REQUEST_TIMEOUT_SECONDS
     settings.networking.error_backoffs = RECONNECT_SECONDS
