@@ -76,7 +76,7 @@ def _readiness(at: Situation) -> tuple[bool, Reason]:
             return True, Reason.STABLE
         case Phase.STABLE:
             return False, Reason.STABLE_UNAVAILABLE
-        case Phase.ROLLING_BACK if at.weight > 0:
+        case Phase.ROLLING_BACK if at.weight > 0 and at.stable.ready == 0:
             return False, Reason.STABLE_UNAVAILABLE
         case Phase.INITIALIZING if is_overdue(at):
             return False, Reason.PROGRESS_DEADLINE_EXCEEDED

@@ -127,6 +127,8 @@ def _paused(at: Situation) -> str:
 
 
 def _rolling_back(at: Situation) -> str:
+    if at.weight > 0 and at.stable.ready > 0:
+        return f"Taking all traffic back to stable: {_why(at)}"
     if at.weight > 0:
         return (
             f"Stable has no ready pod, so the canary keeps {at.weight} % until it has; "

@@ -16,7 +16,8 @@ from canary_operator.ports import Key
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = timedelta(milliseconds=100)
-LONGEST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(seconds=10)
+"""A rollback may be waiting for the API server to come back."""
 LONGEST_SLEEP = timedelta(hours=1)
 """A far deadline is looked at again by then: the wall clock may have been set."""
 

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY = timedelta(seconds=0.5)
 LONGEST_RETRY = timedelta(seconds=30)
+URGENT_RETRY = timedelta(seconds=3)
+"""Longest pause while traffic is to be taken from a canary and the router does not take it."""
 RECORDS_KEPT = 10
 """Accepted revisions that are kept for going back to."""
 
@@ -90,7 +92,7 @@ class Ticker:
         self._checks.start_if_due(key, self._after(situation, decision))
         await self._clean_up(rollout, decision)
         self._report_drift(rollout, decision, applied)
-        changed = self._note_trouble(key, applied.error, now)
+        changed = self._note_trouble(key, applied.error, decision, now)
         return self._next(key, decision, applied, changed, acceptance.retry_at)
 
     def _forget(self, key: Key) -> None:
@@ -113,14 +115,17 @@ class Ticker:
             words = f"Somebody changed or deleted {what}; it was set back."
             self._ports.events.tell(rollout, Notice("Warning", Reason.DRIFT_REPAIRED, words))
 
-    def _note_trouble(self, key: Key, error: WriteError | None, now: datetime) -> bool:
+    def _note_trouble(
+        self, key: Key, error: WriteError | None, decision: Decision, now: datetime
+    ) -> bool:
         """Remember or clear what stands in the way; return whether the user must be told."""
         before = self._troubles.pop(key, None)
         if error is None:
             return before is not None
         problem = Problem(error.reason, error.message, heals=True)
         attempts = before.attempts + 1 if before else 0
-        pause = min(FIRST_RETRY * 2 ** min(attempts, 10), LONGEST_RETRY)
+        longest = URGENT_RETRY if decision.traffic_first else LONGEST_RETRY
+        pause = min(FIRST_RETRY * 2 ** min(attempts, 10), longest)
         asked = error.retry_after if isinstance(error, SurroundingsError) else None
         retry_at = now + (asked or pause)
         self._troubles[key] = _Trouble(problem, attempts, retry_at)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from canary_operator.domain.errors import UnavailableError
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
@@ -252,6 +253,27 @@ async def test_a_rollback_survives_a_kill_between_traffic_and_status(driver: Dri
     await until(driver, Phase.ROLLED_BACK)
     assert driver.kills == 1
     assert driver.status.history[0].reason == Reason.ANALYSIS_FAILED
+
+
+async def test_taking_traffic_away_is_tried_again_every_few_seconds(driver: Driver) -> None:
+    driver.world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+    attempts: list[str] = []
+
+    def fail(name: str) -> None:
+        if name == "route":
+            attempts.append(name)
+            raise UnavailableError("the API server is away")
+
+    driver.world.before_write = fail
+    driver.world.ask("abort")
+    await driver.pass_time(60)
+    assert driver.status.phase is Phase.ROLLING_BACK
+    assert driver.status.weight == 20, "the router was not told yet"
+    assert len(attempts) >= 15
+    driver.world.before_write = lambda _: None
+    await driver.pass_time(3)
+    assert driver.world.route.weight == 0
 
 
 async def test_a_wrong_spec_leaves_the_rollout_alone_and_says_so(driver: Driver) -> None:
