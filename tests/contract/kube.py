@@ -115,7 +115,11 @@ class Kube:
         """Open a watch."""
         options = {"params": {"watch": "1", **params}}
         async with self._request("GET", path, **options) as response:
-            yield Watch(response)
+            try:
+                yield Watch(response)
+            finally:
+                _hang_up(response)
+        await asyncio.sleep(0)  # lets the transport close its socket
 
     def with_token(self, token: str) -> "Kube":
         """Return the same server as another user sees it."""
@@ -164,6 +168,13 @@ class Watch:
         """Return type and name of the next events."""
         events = [await self.next() for _ in range(count)]
         return [(event[0], event[1]["metadata"]["name"]) for event in events if event]
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Close without TLS's goodbye, which the end of a test would not wait for."""
+    transport = response.connection.transport if response.connection else None
+    if transport is not None:
+        transport.abort()
 
 
 def _read(data: bytes) -> Any:

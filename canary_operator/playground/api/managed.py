@@ -11,6 +11,9 @@ from canary_operator.playground.api.errors import APIError, Cause
 from canary_operator.playground.api.fields import Tree
 from canary_operator.playground.api.objects import Object, Schema, timestamp
 
+ALWAYS_OWNED: Tree = {"f:metadata": {"f:name": {}}}
+"""Applying no metadata any more does not take the object's own metadata away."""
+
 APPLY, UPDATE = "Apply", "Update"
 UNTIMED = "scale"
 """The subresource whose entries carry no time on the real server."""
@@ -156,7 +159,7 @@ def after_apply(
     others = [entry for entry in base if entry is not mine]
     merged = merge_applied(live, config, schema)
     if mine is not None:
-        owned = claimed
+        owned = fields.union(claimed, ALWAYS_OWNED)
         for entry in others:
             owned = fields.union(owned, entry.fields)
         merged = prune(merged, schema, mine.fields, owned)

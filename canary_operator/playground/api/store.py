@@ -67,6 +67,7 @@ class Store:
         self._objects: dict[Storage, dict[Key, Stored]] = defaultdict(dict)
         self._history: dict[Storage, deque[Change]] = defaultdict(deque)
         self._compacted: dict[Storage, int] = defaultdict(int)
+        self._floor = 0
         self._watchers: dict[Storage, set[asyncio.Queue[Change | None]]] = defaultdict(set)
 
     def get(self, storage: Storage, key: Key) -> Stored | None:
@@ -122,8 +123,9 @@ class Store:
         Raises:
             APIError: they are not known any more (410).
         """
-        if rv < self._compacted[storage]:
-            raise expired(rv, self._compacted[storage])
+        oldest = max(self._compacted[storage], self._floor)
+        if rv < oldest:
+            raise expired(rv, oldest)
         newer = []
         for change in reversed(self._history[storage]):
             if change.rv <= rv:
@@ -133,9 +135,9 @@ class Store:
 
     def compact(self) -> None:
         """Forget the history, as etcd does every five minutes: older watches get 410."""
-        for storage, history in self._history.items():
+        for history in self._history.values():
             history.clear()
-            self._compacted[storage] = self.rv
+        self._floor = self.rv
 
     def subscribe(self, storage: Storage) -> asyncio.Queue[Change | None]:
         """Return a queue of the changes from now on; `None` in it ends the watch."""
