@@ -1,16 +1,28 @@
 """How kopf is told to behave: watch only, write nothing, be quick."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 
 import kopf
 
 from canary_operator.controller.handlers import Watched
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-RECONNECT_SECONDS = (0.2, 0.5, 1, 2, 5)
-"""Pauses after a failed request of a watch; then kopf starts over, and so does this list."""
+RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Pauses after a failed request of a watch; the last one again and again."""
 IDLE_SECONDS = 1.0
 """How long kopf keeps a worker for an object that is quiet; thousands of idle ones cost memory."""
+
+
+class Pauses(Iterable[float]):
+    """Pauses that never end: with the last one, kopf would end the operator.
+
+    An API server that answers 5xx for minutes, as load balancers do while it is upgraded, would
+    leave the operator dead, and its pod in CrashLoopBackOff long after that.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return chain(RECONNECT_SECONDS, repeat(RECONNECT_SECONDS[-1]))
 
 
 def kopf_settings(watched: Iterable[Watched], *, cluster_wide: bool) -> kopf.OperatorSettings:
@@ -23,7 +35,7 @@ def kopf_settings(watched: Iterable[Watched], *, cluster_wide: bool) -> kopf.Ope
     settings.scanning.disabled = not cluster_wide
     settings.posting.enabled = False
     settings.networking.request_timeout = REQUEST_TIMEOUT_SECONDS
-    settings.networking.error_backoffs = RECONNECT_SECONDS
+    settings.networking.error_backoffs = Pauses()
     settings.queueing.idle_timeout = IDLE_SECONDS
     for resource in watched:
         if resource.selector:

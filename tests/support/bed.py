@@ -5,7 +5,7 @@ One bed serves all tests of a process; each test has a namespace of its own.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ from tests.support.clusters import (
     eventually,
     load_definitions,
 )
-from tests.support.realplane import RealControlPlane
+from tests.support.realplane import RealControlPlane, assets_folder
 
 VIRTUAL_SERVICES = Resource("virtualservices", "networking.istio.io", "v1")
 EVENTS = Resource("events")
@@ -239,30 +239,61 @@ class Bed:
 async def open_bed(plane: RealControlPlane | None, folder: Path) -> AsyncIterator[Bed]:
     """Start a bed on the real control plane, or on the embedded API where there is none."""
     if plane is not None:
-        async with RealCluster(plane, InstantRuntime()) as cluster, _around(cluster, folder) as bed:
+        async with (
+            RealCluster(plane, InstantRuntime()) as cluster,
+            bed_around(cluster, folder) as bed,
+        ):
             yield bed
         return
     async with (
-        EmbeddedAPI() as api,
-        EmbeddedCluster(api, folder / "kubeconfig", InstantRuntime()) as cluster,
+        open_cluster(folder, *DEFINITION_FOLDERS) as cluster,
+        bed_around(cluster, folder) as bed,
     ):
-        await load_definitions(cluster.client, *DEFINITION_FOLDERS)
-        async with _around(cluster, folder) as bed:
-            yield bed
+        yield bed
 
 
 @asynccontextmanager
-async def _around(cluster: Cluster, folder: Path) -> AsyncIterator[Bed]:
+async def open_cluster(folder: Path, *definitions: Path) -> AsyncIterator[Cluster]:
+    """Start a cluster that nobody else has, with the definitions of some folders.
+
+    It is a real one where `KUBEBUILDER_ASSETS` says so.
+    """
+    assets = assets_folder()
+    async with AsyncExitStack() as stack:
+        cluster: Cluster
+        if assets is not None:
+            plane = await stack.enter_async_context(RealControlPlane(assets))
+            cluster = RealCluster(plane, InstantRuntime())
+        else:
+            api = await stack.enter_async_context(EmbeddedAPI())
+            cluster = EmbeddedCluster(api, folder / "kubeconfig", InstantRuntime())
+        await stack.enter_async_context(cluster)
+        await load_definitions(cluster.client, *definitions)
+        yield cluster
+
+
+@asynccontextmanager
+async def bed_around(
+    cluster: Cluster, folder: Path, kubeconfig: Path | None = None
+) -> AsyncIterator[Bed]:
+    """Start what a cluster lacks for a bed.
+
+    Args:
+        cluster: Where everything happens.
+        folder: For files of all parts.
+        kubeconfig: Of the operator, when it is not an administrator.
+    """
     log = folder / "operator.log"
     async with (
         SyntheticTelemetry() as telemetry,
         FollowedWeights(cluster.client) as weights,
         Prometheus(folder, [telemetry.target], scrape_seconds=SCRAPE_SECONDS) as prometheus,
-        OperatorProcess(cluster.kubeconfig, prometheus.url, log) as operator,
+        OperatorProcess(kubeconfig or cluster.kubeconfig, prometheus.url, log) as operator,
     ):
         await eventually(_is_scraped(telemetry))
         yield Bed(cluster, telemetry, weights, prometheus, operator)
-        assert "Traceback" not in log.read_text()
+        text = log.read_text()
+        assert "Traceback" not in text, text
 
 
 def _is_scraped(telemetry: SyntheticTelemetry) -> Callable[[], Awaitable[bool]]:
