@@ -176,9 +176,16 @@ def roll_back_when_stable_does_not_come_up(at: Situation) -> Action | None:
 
 
 def shed_weight_to_capacity(at: Situation) -> Action | None:
-    """Pods that stay away take their share of the requests with them."""
+    """Pods that stay away take their share of the requests with them.
+
+    They are waited for only at a weight that the router has already: it is never raised, not even
+    to repair it, beyond what the pods that are available now carry.
+    """
     since, available = at.attempt.short_of_pods_since, at.canary_available
-    if since is None or available is None or at.now - since < CAPACITY_PATIENCE:
+    if since is None or available is None:
+        return None
+    rising = (at.route.weight or 0) < at.weight
+    if at.now - since < CAPACITY_PATIENCE and not rising:
         return None
     steps = at.spec.strategy.resolved_steps
     return Lower(carried_weight(at.spec.replicas, available, steps, up_to=at.weight - 1))

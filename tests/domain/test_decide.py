@@ -163,6 +163,15 @@ CLIMBING = [
     ),
     pytest.param(
         both(
+            attempt(step_pods=4, step_weight=50, short_of_pods_since=NOW),
+            status(step=2, weight=50),
+            having(wanted=wanted("v2", replicas=8), route=RouteState(exists=True, weight=5)),
+        ),
+        Lower(5),
+        id="a weight that the router does not have yet is not raised beyond the pods",
+    ),
+    pytest.param(
+        both(
             attempt(step_weight=20, step_pods=1),
             status(step=1, weight=0),
             having(route=RouteState(exists=True, weight=0)),

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from canary_operator.domain.capacity import canary_pods
 from canary_operator.domain.errors import ConflictError, UnavailableError
 from canary_operator.domain.phase import ON_TRIAL, Phase
 from canary_operator.domain.revision import revision_of
@@ -81,6 +82,11 @@ class Histories(RuleBasedStateMachine):
             assert status.canary_revision not in {status.rejected_revision, after.rejected}
             assert status.attempt is not None
             assert after.weight <= status.attempt.step_weight
+            needed = canary_pods(self.world.spec["replicas"], after.weight)
+            available = sum(
+                pod.available and pod.revision == canary.revision for pod in canary.pods
+            )
+            assert available >= min(needed, status.attempt.step_pods), "more than pods carry"
         first = min(STEPS)
         if after.weight > first and status.phase in ON_TRIAL and status.attempt:
             assert status.attempt.max_weight >= first
