@@ -1,5 +1,6 @@
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -46,6 +47,7 @@ async def kube_api(
         async with EmbeddedAPI() as api:
             api.authorizer.tokens[ADMIN_TOKEN] = ADMIN
             api.authorizer.enabled = True
+            api.authorizer.nobody = ADMIN  # kubectl sends no token over plain HTTP
             path = api.write_kubeconfig(tmp_path / "kubeconfig", ADMIN_TOKEN)
             kube = Kube(session, api.url, path, real=False, token=ADMIN_TOKEN)
             yield await _with_namespace(kube)
@@ -55,7 +57,4 @@ async def _with_namespace(kube: Kube) -> Kube:
     name = f"contract-{secrets.token_hex(4)}"
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     assert (await kube.create("/api/v1/namespaces", body)).status == 201
-    kube = Kube(**{**vars(kube), "namespace": name})
-    if kube.has_controllers:
-        await kube.until_served(f"/api/v1/namespaces/{name}/serviceaccounts/default")
-    return kube
+    return replace(kube, namespace=name)

@@ -20,6 +20,7 @@ CONTENT_TYPES = {
 }
 USER_AGENT = "contract/1"
 WAIT_SECONDS = 20.0
+POLL_SECONDS = 0.02
 NOT_YET = (404, 429)
 """What a server says of a resource that it has just begun to serve."""
 
@@ -129,7 +130,7 @@ class Kube:
         """Wait until a condition holds."""
         async with asyncio.timeout(WAIT_SECONDS):
             while not await holds():
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(POLL_SECONDS)  # noqa: ASYNC110 - the condition is elsewhere
 
     async def until_gone(self, path: str) -> None:
         """Wait until an object is gone."""

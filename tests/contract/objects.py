@@ -62,9 +62,9 @@ def event(**fields: Any) -> Manifest:
     }
 
 
-def thing(name: str = "t", **spec: Any) -> Manifest:
+def thing(called: str = "t", **spec: Any) -> Manifest:
     body: Manifest = {"apiVersion": "$NS.example.com/v1", "kind": "Thing"}
-    return {**body, "metadata": {"name": name}, "spec": {"name": "abc", **spec}}
+    return {**body, "metadata": {"name": called}, "spec": {"name": "abc", **spec}}
 
 
 STEP = {

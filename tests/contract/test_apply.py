@@ -57,9 +57,11 @@ async def test_several_conflicts_are_grouped_by_manager(kube_api: Kube) -> None:
     assert refused.summary == (
         409,
         "Conflict",
-        "Apply failed with 2 conflicts: "
-        'conflicts with "kubectl-scale" using apps/v1:\n- .spec.replicas\n'
-        'conflicts with "one":\n- .spec.template.spec.containers[name="c"].image',
+        (
+            "Apply failed with 2 conflicts: "
+            'conflicts with "kubectl-scale" using apps/v1:\n- .spec.replicas\n'
+            'conflicts with "one":\n- .spec.template.spec.containers[name="c"].image'
+        ),
     )
 
 
@@ -148,8 +150,10 @@ async def test_an_object_without_owners_belongs_to_before_first_apply(kube_api: 
             (
                 422,
                 "Invalid",
-                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required '
-                "for apply patch",
+                (
+                    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required '
+                    "for apply patch"
+                ),
             ),
             id="no manager",
         ),
@@ -159,8 +163,10 @@ async def test_an_object_without_owners_belongs_to_before_first_apply(kube_api: 
             (
                 500,
                 "",
-                "failed to create typed patch object (/c; /v1, Kind=ConfigMap): .no: field not "
-                "declared in schema",
+                (
+                    "failed to create typed patch object (/c; /v1, Kind=ConfigMap): .no: field not "
+                    "declared in schema"
+                ),
             ),
             id="an unknown field",
         ),
@@ -170,8 +176,10 @@ async def test_an_object_without_owners_belongs_to_before_first_apply(kube_api: 
             (
                 500,
                 "",
-                "failed to create typed patch object (/c; /v1, Kind=ConfigMap): .data.a: expected "
-                "string, got &value.valueUnstructured{Value:1}",
+                (
+                    "failed to create typed patch object (/c; /v1, Kind=ConfigMap): .data.a: expected "
+                    "string, got &value.valueUnstructured{Value:1}"
+                ),
             ),
             id="a wrong type",
         ),
@@ -211,8 +219,10 @@ async def test_items_may_not_occur_twice(kube_api: Kube) -> None:
     assert refused.summary == (
         500,
         "",
-        "failed to create typed patch object (/x; apps/v1, Kind=Deployment): "
-        '.spec.template.spec.containers: duplicate entries for key [name="c"]',
+        (
+            "failed to create typed patch object (/x; apps/v1, Kind=Deployment): "
+            '.spec.template.spec.containers: duplicate entries for key [name="c"]'
+        ),
     )
 
 

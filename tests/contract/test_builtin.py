@@ -110,8 +110,10 @@ PORT_RANGE = "must be between 1 and 65535, inclusive"
             deployment(container(imagePullPolicy="Sometimes")),
             (
                 f"{CONTAINER}.imagePullPolicy",
-                'Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", '
-                '"Never"',
+                (
+                    'Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", '
+                    '"Never"'
+                ),
             ),
         ),
         (
@@ -157,13 +159,17 @@ async def test_deployments_that_are_refused(
     [
         (
             deployment(replicas="3"),
-            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of "
-            "type int32",
+            (
+                "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of "
+                "type int32"
+            ),
         ),
         (
             deployment(container(resources={"limits": {"cpu": "abc"}})),
-            "quantities must match the regular expression "
-            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            (
+                "quantities must match the regular expression "
+                "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+            ),
         ),
     ],
 )
@@ -229,8 +235,10 @@ async def test_scaling_a_deployment(kube_api: Kube) -> None:
     assert refused.summary == (
         422,
         "Invalid",
-        'Scale.autoscaling "x" is invalid: spec.replicas: Invalid value: -1: must be greater than '
-        "or equal to 0",
+        (
+            'Scale.autoscaling "x" is invalid: spec.replicas: Invalid value: -1: must be greater than '
+            "or equal to 0"
+        ),
     )
 
 
@@ -277,6 +285,8 @@ async def test_services_that_are_refused(kube_api: Kube, body: Any, field: str) 
 
 async def test_a_pod_waits_for_a_node_and_then_terminates_gracefully(kube_api: Kube) -> None:
     path = f"{PODS}/p"
+    if kube_api.has_controllers:
+        await kube_api.until_served("/api/v1/namespaces/$NS/serviceaccounts/default")
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
     created = (await kube_api.create(PODS, {**body, "spec": {"containers": [container()]}})).body
     assert created["status"] == {"phase": "Pending", "qosClass": "BestEffort"}

@@ -95,8 +95,10 @@ NAME_RULE = (
             (
                 422,
                 "Invalid",
-                'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is '
-                "required",
+                (
+                    'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is '
+                    "required"
+                ),
             ),
             id="no name",
         ),
@@ -106,8 +108,10 @@ NAME_RULE = (
             (
                 400,
                 "BadRequest",
-                "the namespace of the provided object does not match the namespace sent on the "
-                "request",
+                (
+                    "the namespace of the provided object does not match the namespace sent on the "
+                    "request"
+                ),
             ),
             id="another namespace",
         ),
@@ -123,8 +127,10 @@ NAME_RULE = (
             (
                 400,
                 "BadRequest",
-                'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot '
-                "unmarshal number into Go struct field ConfigMap.data of type string",
+                (
+                    'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot '
+                    "unmarshal number into Go struct field ConfigMap.data of type string"
+                ),
             ),
             id="a wrong type",
         ),
@@ -134,8 +140,10 @@ NAME_RULE = (
             (
                 400,
                 "BadRequest",
-                'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding '
-                'error: unknown field "no"',
+                (
+                    'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding '
+                    'error: unknown field "no"'
+                ),
             ),
             id="an unknown field, strictly",
         ),
@@ -145,11 +153,13 @@ NAME_RULE = (
             (
                 422,
                 "Invalid",
-                'ConfigMap "c" is invalid: metadata.labels: Invalid value: "not good!": a valid '
-                "label must be an empty string or consist of alphanumeric characters, '-', '_' or "
-                "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
-                "'my_value',  or '12345', regex used for validation is "
-                "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+                (
+                    'ConfigMap "c" is invalid: metadata.labels: Invalid value: "not good!": a valid '
+                    "label must be an empty string or consist of alphanumeric characters, '-', '_' or "
+                    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
+                    "'my_value',  or '12345', regex used for validation is "
+                    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+                ),
             ),
             id="a bad label",
         ),
@@ -244,9 +254,11 @@ async def test_deleting_another_object_of_the_name_is_refused(kube_api: Kube) ->
     assert answer.summary == (
         409,
         "Conflict",
-        'Operation cannot be fulfilled on ConfigMap "c": the UID in the precondition (other) does '
-        f"not match the UID in record ({uid}). The object might have been deleted and then "
-        "recreated",
+        (
+            'Operation cannot be fulfilled on ConfigMap "c": the UID in the precondition (other) does '
+            f"not match the UID in record ({uid}). The object might have been deleted and then "
+            "recreated"
+        ),
     )
 
 
@@ -264,8 +276,10 @@ async def test_a_finalizer_keeps_a_deleted_object_until_it_is_removed(kube_api: 
         (
             "metadata.finalizers",
             "FieldValueForbidden",
-            "Forbidden: no new finalizers can be added if the object is being deleted, found new "
-            'finalizers []string{"example.com/g"}',
+            (
+                "Forbidden: no new finalizers can be added if the object is being deleted, found new "
+                'finalizers []string{"example.com/g"}'
+            ),
         )
     ]
     assert (await kube_api.patch(path, {"metadata": {"finalizers": None}})).status == 200

@@ -22,7 +22,11 @@ REJECTED = "the server rejected our request due to an error in our request"
         ("json-patch", [{"op": "add", "path": "/data/b", "value": "2"}], {"a": "1", "b": "2"}),
         ("json-patch", [{"op": "replace", "path": "/data/a", "value": "2"}], {"a": "2"}),
         ("json-patch", [{"op": "move", "from": "/data/a", "path": "/data/b"}], {"b": "1"}),
-        ("json-patch", [{"op": "copy", "from": "/data/a", "path": "/data/b"}], {"a": "1", "b": "1"}),
+        (
+            "json-patch",
+            [{"op": "copy", "from": "/data/a", "path": "/data/b"}],
+            {"a": "1", "b": "1"},
+        ),
         (
             "json-patch",
             [
@@ -60,8 +64,10 @@ async def test_patches(kube_api: Kube, kind: str, patch: Any, data: Any) -> None
             (
                 400,
                 "BadRequest",
-                "error decoding patch: json: cannot unmarshal object into Go value of type "
-                "[]handlers.jsonPatchOp",
+                (
+                    "error decoding patch: json: cannot unmarshal object into Go value of type "
+                    "[]handlers.jsonPatchOp"
+                ),
             ),
             id="no list",
         ),
@@ -77,8 +83,10 @@ async def test_patches(kube_api: Kube, kind: str, patch: Any, data: Any) -> None
             (
                 409,
                 "Conflict",
-                'Operation cannot be fulfilled on configmaps "c": the object has been modified; '
-                "please apply your changes to the latest version and try again",
+                (
+                    'Operation cannot be fulfilled on configmaps "c": the object has been modified; '
+                    "please apply your changes to the latest version and try again"
+                ),
             ),
             id="an old version",
         ),
@@ -98,8 +106,10 @@ async def test_patches(kube_api: Kube, kind: str, patch: Any, data: Any) -> None
             (
                 422,
                 "Invalid",
-                ' "" is invalid: patch: Invalid value: "map[no:1]": strict decoding error: unknown '
-                'field "no"',
+                (
+                    ' "" is invalid: patch: Invalid value: "map[no:1]": strict decoding error: unknown '
+                    'field "no"'
+                ),
             ),
             id="an unknown field",
         ),

@@ -99,6 +99,8 @@ async def test_a_version_that_is_no_number(kube_api: Kube) -> None:
     assert listed.summary == (
         400,
         "BadRequest",
-        'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: '
-        'parsing "x": invalid syntax',
+        (
+            'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: '
+            'parsing "x": invalid syntax'
+        ),
     )

@@ -18,6 +18,14 @@ ISSUED = "playground:"
 """Prefix of tokens that the server itself issued for service accounts."""
 
 
+BASIC = {
+    ("create", "authorization.k8s.io", "selfsubjectaccessreviews"),
+    ("create", "authorization.k8s.io", "selfsubjectrulesreviews"),
+    ("create", "authentication.k8s.io", "selfsubjectreviews"),
+}
+"""What everybody may ask about themselves, as the role `system:basic-user` allows."""
+
+
 @dataclass(frozen=True)
 class User:
     """Somebody who sends requests."""
@@ -62,6 +70,8 @@ class Authorizer:
     store: Store
     enabled: bool = False
     tokens: dict[str, User] = field(default_factory=dict)
+    nobody: User = ANONYMOUS
+    """Who sends requests without a token; kubectl never sends one over plain HTTP."""
 
     def user_of(self, header: str) -> User:
         """Return who sent a request with this `Authorization` header.
@@ -73,7 +83,7 @@ class Authorizer:
             return ADMIN
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
-            return ANONYMOUS
+            return self.nobody
         user = self.known(token)
         if user is None:
             raise unauthorized()
@@ -92,8 +102,8 @@ class Authorizer:
         """Tell whether a rule allows what is asked."""
         if not self.enabled or MASTERS in user.groups:
             return True
-        if asked.path:
-            return True  # discovery and health are open to everybody here
+        if asked.path or (asked.verb, asked.group, asked.resource) in BASIC:
+            return True
         return any(_rule_allows(rule, asked) for rule in self.rules(user, asked.namespace))
 
     def rules(self, user: User, namespace: str) -> Iterator[Object]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from canary_operator.playground.api.auth import Authorizer
+from canary_operator.playground.api.auth import RBAC, Authorizer
 from canary_operator.playground.api.builtin.services import AddressPool
 from canary_operator.playground.api.deletion import delete
 from canary_operator.playground.api.errors import APIError
@@ -41,6 +41,11 @@ class Cluster:
             self.operations.create(
                 Target(namespaces, "", name), {"metadata": {"name": name}}, WriteOptions()
             )
+
+        roles = self.registry.builtin(RBAC, "clusterroles")
+        everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+        body = {"metadata": {"name": "cluster-admin"}, "rules": [everything]}
+        self.operations.create(Target(roles, "", "cluster-admin"), body, WriteOptions())
 
     def remove(self, storage: Storage, key: Key, propagation: str) -> None:
         """Delete an object on behalf of the server itself; one that is gone is fine."""

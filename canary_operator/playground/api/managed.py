@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from canary_operator.playground.api import fields
+from canary_operator.playground.api import fields, last_applied
 from canary_operator.playground.api.apply import merge_applied, prune
 from canary_operator.playground.api.errors import APIError, Cause
 from canary_operator.playground.api.fields import Tree
@@ -153,7 +153,8 @@ def after_apply(
     Raises:
         APIError: other managers own fields that would change, and `force` is not given (409).
     """
-    config, base = tracked(config), _known(live, schema, writer)
+    given, base = config, _known(live, schema, writer)
+    config = tracked(config)
     claimed = without_untracked(fields.owned_by_value(config, schema))
     mine = next((e for e in base if e.writer.identity == writer.identity), None)
     others = [entry for entry in base if entry is not mine]
@@ -166,7 +167,13 @@ def after_apply(
     changes = fields.compare(tracked(live), tracked(merged), schema)
     touched = fields.union(changes.added, changes.modified)
     if not force:
-        _refuse_conflicts(others, touched)
+        allowed = (
+            last_applied.fields_of(live, schema) if last_applied.concerns(writer.manager) else {}
+        )
+        _refuse_conflicts(others, fields.difference(touched, allowed))
+    merged = (
+        last_applied.renewed(merged, given) if last_applied.concerns(writer.manager) else merged
+    )
     gone = fields.union(touched, changes.removed)
     kept = [Entry(e.writer, fields.difference(e.fields, gone), e.time) for e in others]
     time = timestamp() if gone else (mine.time if mine is not None else "")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from canary_operator.playground.api.errors import Cause, invalid, required
-from canary_operator.playground.api.meta import qualified_problem
+from canary_operator.playground.api.meta import NAME_PART_RULE, qualified_problem
 from canary_operator.playground.api.objects import Object, dig, same
 
 NAME_LIMIT, NOTE_LIMIT = 128, 1024
@@ -77,6 +77,8 @@ def _check_component(obj: Object) -> Iterator[Cause]:
     component = obj.get("reportingComponent") or ""
     if not component:
         yield required("reportingController")
+        for problem in ("name part must be non-empty", NAME_PART_RULE):
+            yield invalid("reportingController", component, problem)
     elif problem := qualified_problem(component):
         yield invalid("reportingController", component, problem)
 
