@@ -1,38 +1,40 @@
+"""How kopf is told to behave."""
+
+from itertools import islice
+
 import pytest
 
 from canary_operator.adapters.cluster.cache import Caches
-from canary_operator.controller.handlers import build_registry
-from canary_operator.controller.settings import kopf_settings
-from canary_operator.domain.objects import ROLLOUT_LABEL
+from canary_operator.controller.settings import RECONNECT_SECONDS, kopf_settings
 from canary_operator.wiring import watched
 
 
+@pytest.fixture
+def settings() -> object:
+    return kopf_settings(watched(Caches()), cluster_wide=True)
+
+
+def test_pauses_between_tries_never_end(settings: object) -> None:
+    pauses = settings.networking.error_backoffs  # type: ignore[attr-defined]
+    for _ in range(2):  # every request begins from the first one
+        found = list(islice(pauses, 100))
+        assert tuple(found[:5]) == RECONNECT_SECONDS
+        assert set(found[5:]) == {RECONNECT_SECONDS[-1]}
+    assert not hasattr(pauses, "__len__")  # kopf takes what has a length for finite
+
+
+def test_kopf_writes_nothing(settings: object) -> None:
+    assert not settings.posting.enabled  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("cluster_wide", [True, False])
-def test_an_operator_with_roles_only_asks_for_nothing_cluster_wide(cluster_wide: bool) -> None:
-    settings = kopf_settings(watched(Caches()), cluster_wide=cluster_wide)
-    assert settings.scanning.disabled is not cluster_wide
+def test_only_an_operator_for_all_namespaces_asks_the_whole_cluster(cluster_wide: bool) -> None:
+    found = kopf_settings((), cluster_wide=cluster_wide)
+    assert found.scanning.disabled is not cluster_wide
 
 
-def test_kopf_writes_nothing_of_its_own() -> None:
-    resources = watched(Caches())
-    settings = kopf_settings(resources, cluster_wide=True)
-    registry = build_registry(resources, lambda _: None)
-    assert settings.posting.enabled is False
-    assert not list(registry._changing.get_all_handlers())
-    assert not list(registry._spawning.get_all_handlers())
-
-
-def test_everything_but_the_rollouts_is_watched_by_our_label() -> None:
-    selectors = {resource.plural: resource.selector for resource in watched(Caches())}
-    assert selectors.pop("canaryrollouts") is None
-    assert set(selectors.values()) == {ROLLOUT_LABEL}
-    assert len(selectors) == 5
-
-
-def test_every_watch_fills_a_cache_before_any_rollout_is_looked_at() -> None:
-    resources = watched(Caches())
-    registry = build_registry(resources, lambda _: None)
-    indexed = {handler.id for handler in registry._indexing.get_all_handlers()}
-    followed = {handler.id for handler in registry._watching.get_all_handlers()}
-    assert indexed == {f"fill-{resource.plural}" for resource in resources}
-    assert followed == {f"follow-{resource.plural}" for resource in resources}
+def test_what_we_own_is_watched_by_label(settings: object) -> None:
+    selectors = settings.watching.label_selectors  # type: ignore[attr-defined]
+    assert selectors["deployments.apps"] == "canary-operator.dev/rollout"
+    assert selectors["pods"] == "canary-operator.dev/rollout"
+    assert "canaryrollouts.canary-operator.dev" not in selectors

@@ -1,0 +1,216 @@
+"""Measurements beside ticks: asked for once, kept until recorded, shared where they can be."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.situation import CheckResult, Situation, Wanted
+from canary_operator.domain.spec import parse_spec
+from canary_operator.domain.status import (
+    Attempt,
+    CheckRecord,
+    Judgement,
+    RolloutStatus,
+    Verdict,
+)
+from canary_operator.engine.checks import Checks
+from canary_operator.ports import Key, Measure
+from canary_operator.testing.builders import spec
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+APPLIED = NOW - timedelta(seconds=5)
+WEB, API = Key("demo", "web"), Key("demo", "api")
+PASSED = (Judgement(name="success-rate", verdict=Verdict.PASS),)
+QUERY = {"interval": "5s", "metrics": [{"name": "own", "query": {"promql": "1", "max": 1}}]}
+
+
+def situation(status: dict[str, Any] | None = None, **changes: Any) -> Situation:
+    """Return a rollout at its first weight, whose first check is due now."""
+    recorded = {
+        "phase": Phase.PROGRESSING,
+        "canary_revision": "b" * 10,
+        "weight": 5,
+        "weight_applied_at": APPLIED,
+        "attempt": Attempt(started_at=APPLIED, step_weight=5),
+    } | (status or {})
+    wanted = Wanted("b" * 10, parse_spec(spec("v2", **changes)))
+    return Situation(NOW, "web", 2, RolloutStatus(**recorded), wanted)
+
+
+class Source:
+    """Stands in for Prometheus."""
+
+    def __init__(self) -> None:
+        self.asked: list[set[Key]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.begun = asyncio.Event()
+        self.answer: Mapping[Key, tuple[Judgement, ...]] | Exception = {WEB: PASSED, API: PASSED}
+
+    async def judge(self, measures: Sequence[Measure]) -> Mapping[Key, tuple[Judgement, ...]]:
+        self.asked.append({measure.key for measure in measures})
+        self.begun.set()
+        await self.gate.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Woken:
+    """Remembers who was woken."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+        self._event = asyncio.Event()
+
+    def __call__(self, key: Key) -> None:
+        self.keys.append(key)
+        self._event.set()
+
+    async def wait(self, times: int = 1) -> None:
+        async with asyncio.timeout(5):
+            while len(self.keys) < times:
+                self._event.clear()
+                await self._event.wait()
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def woken() -> Woken:
+    return Woken()
+
+
+@pytest.fixture
+def checks(source: Source, woken: Woken) -> Checks:
+    return Checks(source, woken, gather_seconds=0)
+
+
+async def test_a_due_check_is_made_and_wakes_the_rollout(checks: Checks, woken: Woken) -> None:
+    checks.start_if_due(WEB, situation())
+    assert checks.busy
+    assert checks.result(WEB) is None
+    await woken.wait()
+    assert checks.result(WEB) == CheckResult(PASSED, "b" * 10, APPLIED, NOW)
+    assert not checks.busy
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param({"weight_applied_at": NOW}, id="before one window has passed"),
+        pytest.param({"weight": 0}, id="without traffic"),
+        pytest.param({"weight_applied_at": None}, id="before the weight is in force"),
+        pytest.param({"phase": Phase.STABLE}, id="without a canary"),
+        pytest.param(
+            {
+                "attempt": Attempt(
+                    started_at=APPLIED, last_check=CheckRecord(at=NOW, verdict=Verdict.PASS)
+                )
+            },
+            id="before the interval since the latest one has passed",
+        ),
+    ],
+)
+async def test_no_check_is_made(checks: Checks, status: dict[str, Any]) -> None:
+    checks.start_if_due(WEB, situation(status))
+    assert not checks.busy
+
+
+async def test_a_check_is_not_asked_for_twice(checks: Checks, source: Source, woken: Woken) -> None:
+    source.gate.clear()
+    checks.start_if_due(WEB, situation())
+    checks.start_if_due(WEB, situation())  # it waits
+    await source.begun.wait()
+    checks.start_if_due(WEB, situation())  # it is under way
+    source.gate.set()
+    await woken.wait()
+    checks.start_if_due(WEB, situation())  # its result is not recorded yet
+    assert not checks.busy
+    assert source.asked == [{WEB}]
+
+
+async def test_a_recorded_result_makes_room_for_the_next(
+    checks: Checks, source: Source, woken: Woken
+) -> None:
+    checks.start_if_due(WEB, situation())
+    await woken.wait()
+    result = checks.result(WEB)
+    assert result is not None
+    checks.recorded(WEB, None)
+    checks.recorded(WEB, replace(result, at=NOW - timedelta(seconds=9)))  # another one
+    assert checks.result(WEB) is result
+    checks.recorded(WEB, result)
+    assert checks.result(WEB) is None
+    checks.start_if_due(WEB, situation())
+    await woken.wait(2)
+    assert source.asked == [{WEB}, {WEB}]
+
+
+async def test_rollouts_that_are_due_together_share_a_question(
+    checks: Checks, source: Source, woken: Woken
+) -> None:
+    for key in (WEB, API):
+        checks.start_if_due(key, situation())
+    await woken.wait(2)
+    assert source.asked == [{WEB, API}]
+    assert set(woken.keys) == {WEB, API}
+
+
+async def test_a_query_of_ones_own_holds_up_nobody_else(
+    checks: Checks, source: Source, woken: Woken
+) -> None:
+    checks.start_if_due(WEB, situation())
+    checks.start_if_due(API, situation(analysis=QUERY | {"window": "5s"}))
+    await woken.wait(2)
+    assert sorted(source.asked, key=sorted) == [{API}, {WEB}]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({}, id="no answer"),
+        pytest.param({WEB: ()}, id="an empty answer"),
+        pytest.param(RuntimeError("a bug"), id="an error that should not be"),
+    ],
+)
+async def test_what_is_not_known_is_inconclusive(
+    checks: Checks, source: Source, woken: Woken, answer: Any
+) -> None:
+    source.answer = answer
+    checks.start_if_due(WEB, situation())
+    await woken.wait()
+    result = checks.result(WEB)
+    assert result is not None
+    assert [(j.name, j.verdict) for j in result.judgements] == [
+        ("success-rate", Verdict.INCONCLUSIVE)
+    ]
+    assert not checks.busy
+
+
+async def test_a_rollout_that_is_gone_is_forgotten(checks: Checks, woken: Woken) -> None:
+    checks.start_if_due(WEB, situation())
+    await woken.wait()
+    checks.forget(WEB)
+    assert checks.result(WEB) is None
+    checks.start_if_due(WEB, situation())
+    checks.forget(WEB)
+    assert not checks.busy
+
+
+async def test_the_end_cancels_what_is_under_way(
+    checks: Checks, source: Source, woken: Woken
+) -> None:
+    source.gate.clear()
+    checks.start_if_due(WEB, situation())
+    await source.begun.wait()
+    await checks.stop()
+    assert woken.keys == []
