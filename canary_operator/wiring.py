@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from kubernetes.aio.config import ConfigException
+
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.configuration import load_configuration
@@ -24,6 +26,10 @@ from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Ticker
 from canary_operator.ports import Key, Ports
+
+
+class ConfigurationError(Exception):
+    """The operator cannot start as it was told to; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,16 @@ def run_operator(options: Options) -> None:
 
 
 async def _run(options: Options) -> None:
-    client = Client(await load_configuration())
     address = Address(*options.health_address) if options.health_address else None
-    await run(build(options, client), options.namespaces, address)
+    await run(await _parts(options), options.namespaces, address)
+
+
+async def _parts(options: Options) -> Parts:
+    try:
+        return build(options, Client(await load_configuration()))
+    except ConfigException as error:
+        raise ConfigurationError(
+            f"No cluster to talk to: {error}. Run inside a cluster, or set KUBECONFIG."
+        ) from error
+    except ValueError as error:  # an address that is no URL
+        raise ConfigurationError(str(error)) from error

@@ -81,7 +81,12 @@ def run(**flags: Any) -> None:
     """
     # Imported here, so that --help and the other commands start without the Kubernetes client.
     from canary_operator.cli.logs import set_up_logs
-    from canary_operator.wiring import Options, PrometheusOptions, run_operator
+    from canary_operator.wiring import (
+        ConfigurationError,
+        Options,
+        PrometheusOptions,
+        run_operator,
+    )
 
     set_up_logs(flags["log_level"], flags["log_format"])
     timeout: timedelta = flags["prometheus_timeout"]
@@ -102,7 +107,10 @@ def run(**flags: Any) -> None:
         health_address=flags["metrics_address"],
         max_concurrent_ticks=flags["max_concurrent_ticks"],
     )
-    run_operator(options)
+    try:
+        run_operator(options)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.status import RolloutStatus, Verdict, worst
-from canary_operator.domain.words import pause_words, step_words
+from canary_operator.domain.words import pause_words, sentences, step_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def _check(before: Situation, after: Situation) -> Iterator[Notice]:
         return
     verdict = worst(m.verdict for m in after.status.metrics)
     last = before.attempt.last_check
-    text = " ".join(m.message for m in after.status.metrics if m.verdict is verdict)
+    text = sentences(m.message for m in after.status.metrics if m.verdict is verdict)
     if verdict is Verdict.FAIL:
         count, limit = after.status.failed_checks, after.spec.analysis.failure_limit
         yield Notice(
@@ -109,11 +109,13 @@ def _action(  # noqa: C901 - one case per action
 
 
 def _weight_changed(action: Raise | Lower, before: Situation, after: Situation) -> Notice:
+    revision = before.status.canary_revision
     change = f"{before.weight} % → {after.weight} %"
     if isinstance(action, Raise):
-        return Notice("Normal", Reason.WEIGHT_CHANGED, f"{step_words(after)}: {change}.")
+        words = f"{step_words(after)}: revision {revision} {change}."
+        return Notice("Normal", Reason.WEIGHT_CHANGED, words)
     trouble = f" ({before.canary.trouble})" if before.canary.trouble else ""
-    words = f"Too few canary pods are available{trouble}: {change}."
+    words = f"Too few pods of revision {revision} are available{trouble}: {change}."
     return Notice("Warning", Reason.CANARY_UNAVAILABLE, words)
 
 

@@ -48,8 +48,6 @@ class Reason(StrEnum):
     """The canary climbs the steps."""
     WEIGHT_CHANGED = "WeightChanged"
     """The router was told another weight."""
-    WAITING_FOR_PODS = "WaitingForPods"
-    """The next weight needs more available canary pods."""
     CANARY_UNAVAILABLE = "CanaryUnavailable"
     """The canary lost the pods that its weight needs; traffic went back to stable."""
     CHECK_FAILED = "CheckFailed"
@@ -70,8 +68,6 @@ class Reason(StrEnum):
     """A pause ended."""
     REQUEST_REFUSED = "RequestRefused"
     """A person's request does not fit the present state; the message says why."""
-    PROMOTE_REQUESTED = "PromoteRequested"
-    """A person asked to skip the remaining steps."""
 
     # How a rollout ends.
     PROMOTING = "Promoting"

@@ -224,7 +224,9 @@ def _finish_roll_back(at: Situation) -> RolloutStatus:
     still_wanted = rejected is not None and wanted == rejected
     trigger = Trigger.STABLE_RESTORED if still_wanted else Trigger.WANTED_AGAIN
     gone = _no_canary(at)
-    return _move(at, trigger, **{**gone, "metrics": at.status.metrics if still_wanted else ()})
+    if still_wanted:  # what rejected it stays readable
+        gone |= {"metrics": at.status.metrics, "failed_checks": at.status.failed_checks}
+    return _move(at, trigger, **gone)
 
 
 def _no_canary(at: Situation) -> dict[str, Any]:

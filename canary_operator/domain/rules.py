@@ -41,6 +41,7 @@ from canary_operator.domain.steps import (
     step_is_done,
     traffic_drained,
 )
+from canary_operator.domain.words import sentences
 
 Rule = Callable[[Situation], Action | Answer | None]
 
@@ -138,8 +139,8 @@ def roll_back_on_failed_checks(at: Situation) -> Action | None:
         return None
     failed = [m.message for m in at.status.metrics if m.verdict is Verdict.FAIL]
     count, limit = at.status.failed_checks, at.spec.analysis.failure_limit
-    message = f"{count} failed checks, {limit} are tolerated. " + " ".join(failed)
-    return RollBack(Trigger.FAILED, Reason.ANALYSIS_FAILED, message.strip())
+    message = sentences([f"{count} failed checks, {limit} are tolerated", *failed])
+    return RollBack(Trigger.FAILED, Reason.ANALYSIS_FAILED, message)
 
 
 def roll_back_past_deadline(at: Situation) -> Action | None:
@@ -152,8 +153,8 @@ def roll_back_past_deadline(at: Situation) -> Action | None:
     short = (at.canary_available or 0) < pods_ahead(at)
     if short or not full_weight(at) or last_check_passed(at):
         return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, _missing_pods(at))
-    unclear = " ".join(m.message for m in at.status.metrics if m.verdict is not Verdict.PASS)
-    message = f"No check could tell how the canary behaves. {unclear}".strip()
+    unclear = [m.message for m in at.status.metrics if m.verdict is not Verdict.PASS]
+    message = sentences(["No check could tell how the canary behaves", *unclear])
     return RollBack(Trigger.FAILED, Reason.NO_DATA, message)
 
 

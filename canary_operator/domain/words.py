@@ -1,6 +1,6 @@
 """Sentences for people: what happens, why, and what comes next."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from canary_operator.domain.phase import Phase
@@ -32,6 +32,11 @@ def message_of(at: Situation) -> str:
     return _MESSAGES[at.status.phase](at) if at.status.phase else ""
 
 
+def sentences(texts: Iterable[str]) -> str:
+    """Join texts so that each ends where the next begins."""
+    return " ".join(text if text.endswith((".", "!", "?")) else f"{text}." for text in texts)
+
+
 def step_words(at: Situation) -> str:
     """Return where the rollout stands, for example `Step 2 of 3`."""
     return f"Step {step_index(at) + 1} of {len(at.spec.strategy.resolved_steps)}"
@@ -39,8 +44,7 @@ def step_words(at: Situation) -> str:
 
 def _why(at: Situation) -> str:
     last = at.status.history[0] if at.status.history else None
-    text = (last.message or last.reason) if last else "for an unknown reason"
-    return text if text.endswith(".") else f"{text}."
+    return sentences([(last.message or last.reason) if last else "for an unknown reason"])
 
 
 def _trouble(text: str | None) -> str:

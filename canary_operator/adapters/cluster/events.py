@@ -1,4 +1,8 @@
-"""Events for people: sent in the background, counted instead of repeated, never in the way."""
+"""Events for people: sent in the background, counted instead of repeated, never in the way.
+
+They are core/v1 Events: `kubectl describe` orders Events by `lastTimestamp`, which the newer
+events.k8s.io/v1 does not let a client set.
+"""
 
 import asyncio
 import logging
@@ -7,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from canary_operator.adapters.cluster.client import Client
@@ -16,6 +20,7 @@ from canary_operator.adapters.cluster.resources import EVENTS
 from canary_operator.domain.errors import CanaryOperatorError, UnavailableError
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.objects import GROUP, KIND, MANAGER, VERSION
+from canary_operator.domain.status import format_time
 from canary_operator.ports import Rollout
 
 logger = logging.getLogger(__name__)
@@ -23,10 +28,9 @@ logger = logging.getLogger(__name__)
 _MOST_WAITING = 1000
 _MOST_REMEMBERED = 4000
 _SAME_WITHIN = timedelta(minutes=10)
-_LONGEST_NOTE_BYTES = 1024
+_LONGEST_MESSAGE_BYTES = 1024
 _LONGEST_INSTANCE = 128
 _PAUSES_SECONDS = (0.5, 2.0, 5.0)
-_ACTION = "Rollout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ class ClusterEvents:
         if told is None or waiting.at - told.at >= _SAME_WITHIN:
             return False
         key, count = waiting.rollout.key, told.count + 1
-        patch = {"series": {"count": count, "lastObservedTime": _micro_time(waiting.at)}}
+        patch = {"count": count, "lastTimestamp": format_time(_second(waiting.at))}
         try:
             await self._client.merge(EVENTS, key.namespace, told.name, patch)
         except NotFoundError:
@@ -156,34 +160,38 @@ class ClusterEvents:
 
     def _event(self, waiting: _Waiting, name: str) -> dict[str, Any]:
         key, notice = waiting.rollout.key, waiting.notice
+        at = format_time(_second(waiting.at))
         return {
-            "apiVersion": "events.k8s.io/v1",
+            "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": name, "namespace": key.namespace},
-            "eventTime": _micro_time(waiting.at),
-            "reportingController": MANAGER,
-            "reportingInstance": self._instance,
-            "action": _ACTION,
-            "reason": str(notice.reason),
-            "type": notice.type,
-            "note": _shortened(notice.message),
-            "regarding": {
+            "involvedObject": {
                 "apiVersion": f"{GROUP}/{VERSION}",
                 "kind": KIND,
                 "namespace": key.namespace,
                 "name": key.name,
                 "uid": waiting.rollout.uid,
             },
+            "type": notice.type,
+            "reason": str(notice.reason),
+            "message": _shortened(notice.message),
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+            "count": 1,
+            "source": {"component": MANAGER},
+            "reportingComponent": MANAGER,
+            "reportingInstance": self._instance,
         }
 
 
-def _micro_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+def _second(moment: datetime) -> datetime:
+    """Return the second of a moment: Events know no smaller time."""
+    return moment.replace(microsecond=0)
 
 
 def _shortened(text: str) -> str:
     """Cut to what an Event may carry, between characters."""
     data = text.encode()
-    if len(data) <= _LONGEST_NOTE_BYTES:
+    if len(data) <= _LONGEST_MESSAGE_BYTES:
         return text
-    return data[: _LONGEST_NOTE_BYTES - 3].decode(errors="ignore") + "…"
+    return data[: _LONGEST_MESSAGE_BYTES - 3].decode(errors="ignore") + "…"

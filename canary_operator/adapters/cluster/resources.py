@@ -36,7 +36,7 @@ DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", ROLLOUT_LABEL)
 SERVICES = Resource("", "v1", "services", "Service", ROLLOUT_LABEL)
 RECORDS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", ROLLOUT_LABEL)
 PODS = Resource("", "v1", "pods", "Pod", ROLLOUT_LABEL)
-EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
+EVENTS = Resource("", "v1", "events", "Event")
 VIRTUAL_SERVICES = Resource(
     "networking.istio.io", "v1", "virtualservices", "VirtualService", ROLLOUT_LABEL
 )

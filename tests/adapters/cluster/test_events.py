@@ -38,7 +38,7 @@ def sink(world: World, clock: Clock) -> ClusterEvents:
 async def told(world: World, sink: ClusterEvents) -> list[dict]:
     await sink.stop()
     answer = await world.cluster.client.request("GET", EVENTS.path(world.namespace))
-    return [each for each in answer["items"] if each["reportingController"] == "canary-operator"]
+    return [each for each in answer["items"] if each["reportingComponent"] == "canary-operator"]
 
 
 async def test_an_event_says_what_happened_to_which_rollout(
@@ -48,14 +48,15 @@ async def test_an_event_says_what_happened_to_which_rollout(
     sink.start()
     sink.tell(rollout, STARTED)
     [event] = await told(world, sink)
-    assert (event["type"], event["reason"], event["note"]) == (
+    assert (event["type"], event["reason"], event["message"]) == (
         "Normal",
         "RolloutStarted",
         "Revision r2 is on trial.",
     )
-    assert event["regarding"]["uid"] == rollout.uid
+    assert event["involvedObject"]["uid"] == rollout.uid
     assert event["reportingInstance"] == "operator-1"
-    assert "series" not in event
+    assert event["count"] == 1
+    assert event["firstTimestamp"] == event["lastTimestamp"], "what `kubectl describe` sorts by"
 
 
 async def test_equal_events_are_counted(world: World, sink: ClusterEvents, clock: Clock) -> None:
@@ -66,8 +67,10 @@ async def test_equal_events_are_counted(world: World, sink: ClusterEvents, clock
         sink.tell(rollout, notice)
     events = {event["reason"]: event for event in await told(world, sink)}
     assert len(events) == 2
-    assert events["CheckFailed"]["series"]["count"] == 3
-    assert "series" not in events["RolloutStarted"]
+    failed = events["CheckFailed"]
+    assert failed["count"] == 3
+    assert failed["firstTimestamp"] < failed["lastTimestamp"]
+    assert events["RolloutStarted"]["count"] == 1
 
 
 async def test_an_event_that_returns_after_a_while_is_a_new_one(
@@ -98,8 +101,8 @@ async def test_a_long_note_is_cut(world: World, sink: ClusterEvents) -> None:
     sink.start()
     sink.tell(rollout, Notice("Warning", Reason.INVALID_TEMPLATE, "ü" * 2000))
     [event] = await told(world, sink)
-    assert len(event["note"].encode()) <= 1024
-    assert event["note"].endswith("ü…")
+    assert len(event["message"].encode()) <= 1024
+    assert event["message"].endswith("ü…")
 
 
 async def test_telling_never_waits(world: World, sink: ClusterEvents) -> None:
