@@ -62,12 +62,17 @@ class Kube:
     token: str | None = None
     ssl_context: ssl.SSLContext | None = None
     namespace: str = ""
+    group: str = "contract.example.com"
+    """Of the custom resources; tests that take the definition away choose another one."""
+
+    def _filled(self, text: str) -> str:
+        return text.replace("$NS", self.namespace).replace("$GROUP", self.group)
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
         headers = {"User-Agent": USER_AGENT, **options.pop("headers", {})}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        url = self.url + path.replace("$NS", self.namespace)
+        url = self.url + self._filled(path)
         trust = self.ssl_context or True
         return self.session.request(method, url, headers=headers, ssl=trust, **options)
 
@@ -80,11 +85,11 @@ class Kube:
         headers: Mapping[str, str] | None = None,
         **params: str,
     ) -> Answer:
-        """Send a request; `$NS` in path and body stands for the namespace."""
+        """Send a request; `$NS` and `$GROUP` in path and body stand for the test's own."""
         options: dict[str, Any] = {"params": params, "headers": dict(headers or {})}
         if body is not None:
             text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
-            options["data"] = text.replace("$NS", self.namespace).encode()
+            options["data"] = self._filled(text).encode()
             options["headers"]["Content-Type"] = CONTENT_TYPES[kind]
         async with self._request(method, path, **options) as response:
             data = await response.read()
@@ -129,8 +134,8 @@ class Kube:
     async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until a condition holds."""
         async with asyncio.timeout(WAIT_SECONDS):
-            while not await holds():
-                await asyncio.sleep(POLL_SECONDS)  # noqa: ASYNC110 - the condition is elsewhere
+            while not await holds():  # noqa: ASYNC110 - what it waits for is another process
+                await asyncio.sleep(POLL_SECONDS)
 
     async def until_gone(self, path: str) -> None:
         """Wait until an object is gone."""

@@ -9,7 +9,7 @@ PODS = "/api/v1/namespaces/$NS/pods"
 CORE_EVENTS = "/api/v1/namespaces/$NS/events"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/$NS/events"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-THINGS = "/apis/$NS.example.com/v1/namespaces/$NS/things"
+THINGS = "/apis/$GROUP/v1/namespaces/$NS/things"
 
 Manifest = dict[str, Any]
 
@@ -63,7 +63,7 @@ def event(**fields: Any) -> Manifest:
 
 
 def thing(called: str = "t", **spec: Any) -> Manifest:
-    body: Manifest = {"apiVersion": "$NS.example.com/v1", "kind": "Thing"}
+    body: Manifest = {"apiVersion": "$GROUP/v1", "kind": "Thing"}
     return {**body, "metadata": {"name": called}, "spec": {"name": "abc", **spec}}
 
 
@@ -160,9 +160,9 @@ READY = '.status.conditions[?(@.type=="Ready")].status'
 DEFINITION: Manifest = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
-    "metadata": {"name": "things.$NS.example.com"},
+    "metadata": {"name": "things.$GROUP"},
     "spec": {
-        "group": "$NS.example.com",
+        "group": "$GROUP",
         "scope": "Namespaced",
         "names": {"plural": "things", "kind": "Thing", "shortNames": ["th"], "categories": ["all"]},
         "versions": [

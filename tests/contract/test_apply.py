@@ -151,7 +151,8 @@ async def test_an_object_without_owners_belongs_to_before_first_apply(kube_api: 
                 422,
                 "Invalid",
                 (
-                    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required '
+                    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is '
+                    "required "
                     "for apply patch"
                 ),
             ),
@@ -177,7 +178,8 @@ async def test_an_object_without_owners_belongs_to_before_first_apply(kube_api: 
                 500,
                 "",
                 (
-                    "failed to create typed patch object (/c; /v1, Kind=ConfigMap): .data.a: expected "
+                    "failed to create typed patch object (/c; /v1, Kind=ConfigMap): .data.a: "
+                    "expected "
                     "string, got &value.valueUnstructured{Value:1}"
                 ),
             ),

@@ -160,7 +160,8 @@ async def test_deployments_that_are_refused(
         (
             deployment(replicas="3"),
             (
-                "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of "
+                "json: cannot unmarshal string into Go struct field "
+                "DeploymentSpec.spec.replicas of "
                 "type int32"
             ),
         ),
@@ -236,7 +237,8 @@ async def test_scaling_a_deployment(kube_api: Kube) -> None:
         422,
         "Invalid",
         (
-            'Scale.autoscaling "x" is invalid: spec.replicas: Invalid value: -1: must be greater than '
+            'Scale.autoscaling "x" is invalid: spec.replicas: Invalid value: -1: must be '
+            "greater than "
             "or equal to 0"
         ),
     )

@@ -96,7 +96,8 @@ NAME_RULE = (
                 422,
                 "Invalid",
                 (
-                    'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is '
+                    'ConfigMap "" is invalid: metadata.name: Required value: name or '
+                    "generateName is "
                     "required"
                 ),
             ),
@@ -154,9 +155,12 @@ NAME_RULE = (
                 422,
                 "Invalid",
                 (
-                    'ConfigMap "c" is invalid: metadata.labels: Invalid value: "not good!": a valid '
-                    "label must be an empty string or consist of alphanumeric characters, '-', '_' or "
-                    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
+                    'ConfigMap "c" is invalid: metadata.labels: Invalid value: "not good!": a '
+                    "valid "
+                    "label must be an empty string or consist of alphanumeric characters, '-', "
+                    "'_' or "
+                    "'.', and must start and end with an alphanumeric character (e.g. "
+                    "'MyValue',  or "
                     "'my_value',  or '12345', regex used for validation is "
                     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
                 ),
@@ -255,7 +259,8 @@ async def test_deleting_another_object_of_the_name_is_refused(kube_api: Kube) ->
         409,
         "Conflict",
         (
-            'Operation cannot be fulfilled on ConfigMap "c": the UID in the precondition (other) does '
+            'Operation cannot be fulfilled on ConfigMap "c": the UID in the precondition '
+            "(other) does "
             f"not match the UID in record ({uid}). The object might have been deleted and then "
             "recreated"
         ),
@@ -277,7 +282,8 @@ async def test_a_finalizer_keeps_a_deleted_object_until_it_is_removed(kube_api: 
             "metadata.finalizers",
             "FieldValueForbidden",
             (
-                "Forbidden: no new finalizers can be added if the object is being deleted, found new "
+                "Forbidden: no new finalizers can be added if the object is being deleted, "
+                "found new "
                 'finalizers []string{"example.com/g"}'
             ),
         )

@@ -84,7 +84,8 @@ async def test_patches(kube_api: Kube, kind: str, patch: Any, data: Any) -> None
                 409,
                 "Conflict",
                 (
-                    'Operation cannot be fulfilled on configmaps "c": the object has been modified; '
+                    'Operation cannot be fulfilled on configmaps "c": the object has been '
+                    "modified; "
                     "please apply your changes to the latest version and try again"
                 ),
             ),
@@ -107,7 +108,8 @@ async def test_patches(kube_api: Kube, kind: str, patch: Any, data: Any) -> None
                 422,
                 "Invalid",
                 (
-                    ' "" is invalid: patch: Invalid value: "map[no:1]": strict decoding error: unknown '
+                    ' "" is invalid: patch: Invalid value: "map[no:1]": strict decoding error: '
+                    "unknown "
                     'field "no"'
                 ),
             ),

@@ -59,7 +59,8 @@ async def test_without_a_rule_nothing_is_allowed(kube_api: Kube) -> None:
         403,
         "Forbidden",
         (
-            f'deployments.apps is forbidden: User "{user}" cannot list resource "deployments" in API '
+            f'deployments.apps is forbidden: User "{user}" cannot list resource "deployments" '
+            f"in API "
             'group "apps" at the cluster scope'
         ),
     )

@@ -87,13 +87,18 @@ async def stream(store: Store, wanted: WatchRequest) -> AsyncIterator[bytes]:
     storage = wanted.resource.storage
     queue = store.subscribe(storage)
     try:
-        for line in _beginning(store, wanted):
+        try:
+            lines = _beginning(store, wanted)
+        except APIError as error:
+            yield _line("ERROR", json.dumps(error.status()).encode())
+            return
+        for line in lines:
             yield line
         loop = asyncio.get_running_loop()
         end = loop.time() + wanted.timeout_seconds
         while (left := end - loop.time()) > 0:
             try:
-                change = await asyncio.wait_for(queue.get(), min(left, BOOKMARK_SECONDS))
+                change = await _next(queue, min(left, BOOKMARK_SECONDS))
             except TimeoutError:
                 if wanted.bookmarks:
                     yield _bookmark(wanted, store.rv)
@@ -107,13 +112,21 @@ async def stream(store: Store, wanted: WatchRequest) -> AsyncIterator[bytes]:
         store.unsubscribe(storage, queue)
 
 
+async def _next(queue: "asyncio.Queue[Change | None]", seconds: float) -> Change | None:
+    """Return the next change; while there is a backlog, without the cost of a timer."""
+    if not queue.empty():
+        return queue.get_nowait()
+    return await asyncio.wait_for(queue.get(), seconds)
+
+
 def _beginning(store: Store, wanted: WatchRequest) -> list[bytes]:
-    """Return what happened before the watch began."""
+    """Return what happened before the watch began.
+
+    Raises:
+        APIError: that is not known any more (410).
+    """
     if wanted.start is not None:
-        try:
-            changes = store.since(wanted.resource.storage, wanted.start)
-        except APIError as error:
-            return [_line("ERROR", json.dumps(error.status()).encode())]
+        changes = store.since(wanted.resource.storage, wanted.start)
         return [line for change in changes if (line := event(change, wanted)) is not None]
     lines = []
     if wanted.initial:
