@@ -37,7 +37,6 @@ def raises_of(requests: list[Request]) -> list[list[Request]]:
     return [requests[first:end] for first, end in pairwise((0, *cuts, len(requests)))]
 
 
-@pytest.mark.xdist_group("idle")  # sleeps: starts first, beside the others
 async def test_a_quiet_rollout_costs_nothing(bed: Bed) -> None:
     stable = await bed.release()
     rolled_back = await bed.release()
