@@ -27,7 +27,13 @@ def main() -> None:
 @main.command()
 @option("--namespace", multiple=True, metavar="NS", help="Namespace to watch; repeatable. [all]")
 @option("--prometheus-address", required=True, metavar="URL", help="Where Prometheus answers.")
-@option("--prometheus-timeout", type=Duration(), default="5s", show_default=True)
+@option(
+    "--prometheus-timeout",
+    type=Duration(),
+    default="5s",
+    show_default=True,
+    help="Longest wait for one answer of Prometheus.",
+)
 @option(
     "--prometheus-scrape-interval",
     type=Duration(),
@@ -35,9 +41,19 @@ def main() -> None:
     show_default=True,
     help="How often Prometheus reads the proxies; the default window of a check follows it.",
 )
-@option("--prometheus-ca-file", type=FILE)
-@option("--prometheus-bearer-token-file", type=FILE)
-@option("--prometheus-header", type=Header(), multiple=True, metavar="NAME=VALUE")
+@option("--prometheus-ca-file", type=FILE, help="Certificates to trust for Prometheus.")
+@option(
+    "--prometheus-bearer-token-file",
+    type=FILE,
+    help="Token that is sent to Prometheus; read anew each time.",
+)
+@option(
+    "--prometheus-header",
+    type=Header(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Header that is sent to Prometheus, for example a tenant; repeatable.",
+)
 @option(
     "--allowed-host",
     multiple=True,
@@ -51,7 +67,12 @@ def main() -> None:
     metavar="all|none|NS,…",
     help="Namespaces whose rollouts may use `query`: raw PromQL reads other tenants' metrics.",
 )
-@option("--cluster-domain", default="cluster.local", show_default=True)
+@option(
+    "--cluster-domain",
+    default="cluster.local",
+    show_default=True,
+    help="End of the full names of Services, in routes and in telemetry.",
+)
 @option(
     "--metrics-address",
     type=ListenAddress(),
@@ -71,8 +92,15 @@ def main() -> None:
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
+    help="Least severe messages to log.",
 )
-@option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or one JSON object per line.",
+)
 def run(**flags: Any) -> None:
     """Run the operator until SIGTERM or SIGINT.
 

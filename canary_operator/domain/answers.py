@@ -63,7 +63,9 @@ def _refuse_other_revision(at: Situation, request: Request) -> Answer | None:
 
 def _no_rollout(at: Situation, verb: Verb) -> Answer:
     phase = at.status.phase or "unknown"
-    return _refused(f"Nothing to {verb}: no canary climbs its steps (phase {phase}).")
+    if verb is Verb.ABORT and at.status.phase is Phase.ROLLING_BACK:
+        return _refused("Nothing to abort: it is rolled back already, all traffic is on stable.")
+    return _refused(f"Nothing to {verb}: no canary is on its steps (phase {phase}).")
 
 
 def _pause(at: Situation) -> Answer:

@@ -67,7 +67,7 @@ def _check(before: Situation, after: Situation) -> Iterator[Notice]:
         yield Notice(
             "Warning",
             Reason.CHECK_FAILED,
-            f"{text} Failed checks: {count} ({limit} are tolerated).",
+            f"{text} Failed checks: {count}; failureLimit tolerates {limit}.",
         )
     elif verdict is Verdict.INCONCLUSIVE and (last is None or last.verdict is not verdict):
         yield Notice("Warning", Reason.CHECK_INCONCLUSIVE, text)

@@ -174,11 +174,13 @@ def _resume(at: Situation) -> RolloutStatus:
 
 
 def _finish_promotion(at: Situation) -> RolloutStatus:
+    old, new = at.status.stable_revision, at.status.canary_revision
+    words = f"Revision {new} is stable now; before it was {old}."
     return _move(
         at,
         Trigger.STABLE_UPDATED,
         stable_revision=at.status.canary_revision,
-        history=_history(at, Outcome.PROMOTED, Reason.PROMOTED, ""),
+        history=_history(at, Outcome.PROMOTED, Reason.PROMOTED, words),
         **_no_canary(at),
     )
 

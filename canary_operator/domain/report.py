@@ -57,9 +57,10 @@ def conditions_of(at: Situation) -> tuple[Condition, ...]:
     if not ready:
         true["Stalled" if _is_stalled(at) else "Reconciling"] = reason
     paused = pause_reason(at) if at.wanted else None
-    found = [_condition(at, "Ready", ready, reason, at.status.message)]
+    message = at.problem.message if at.problem else at.status.message
+    found = [_condition(at, "Ready", ready, reason, message)]
     found += [
-        _condition(at, kind, True, reason, at.status.message)
+        _condition(at, kind, True, reason, message)
         for kind in ("Reconciling", "Stalled")
         if kind in true
     ]

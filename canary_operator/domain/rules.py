@@ -139,7 +139,9 @@ def roll_back_on_failed_checks(at: Situation) -> Action | None:
         return None
     failed = [m.message for m in at.status.metrics if m.verdict is Verdict.FAIL]
     count, limit = at.status.failed_checks, at.spec.analysis.failure_limit
-    message = sentences([f"{count} failed checks, {limit} are tolerated", *failed])
+    message = sentences(
+        [f"{count} failed checks, more than the {limit} that failureLimit tolerates", *failed]
+    )
     return RollBack(Trigger.FAILED, Reason.ANALYSIS_FAILED, message)
 
 

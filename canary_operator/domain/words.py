@@ -27,9 +27,11 @@ def how_to(at: Situation, verb: str) -> str:
 
 def message_of(at: Situation) -> str:
     """Return `status.message`: one sentence or two that stay true until the next event."""
-    if at.problem:
-        return at.problem.message
-    return _MESSAGES[at.status.phase](at) if at.status.phase else ""
+    running = _MESSAGES[at.status.phase](at) if at.status.phase else ""
+    if at.problem is None:
+        return running
+    calm = at.status.phase in {None, Phase.INITIALIZING, Phase.STABLE}
+    return at.problem.message if calm else sentences([at.problem.message, f"Meanwhile: {running}"])
 
 
 def sentences(texts: Iterable[str]) -> str:
@@ -54,15 +56,15 @@ def _trouble(text: str | None) -> str:
 def _initializing(at: Situation) -> str:
     pods, revision = at.spec.replicas, at.status.stable_revision
     trouble = _trouble(at.stable.trouble)
-    return f"First revision {revision}: waiting for {pods} available pods{trouble}."
+    return f"First revision {revision}: waiting for {pods} available {_pods(pods)}{trouble}."
 
 
 def _stable(at: Situation) -> str:
     revision = at.status.stable_revision
     if stable_is_available(at):
         return f"Revision {revision} serves everything."
-    trouble = _trouble(at.stable.trouble)
-    return f"Revision {revision} has fewer than {at.spec.replicas} available pods{trouble}."
+    trouble, pods = _trouble(at.stable.trouble), _pods(at.spec.replicas)
+    return f"Revision {revision} has fewer than {at.spec.replicas} available {pods}{trouble}."
 
 
 def stable_is_available(at: Situation) -> bool:

@@ -82,15 +82,15 @@ def draw(recording: Recording) -> Figure:
 
 
 def _draw_weight(panel: Axes, recording: Recording) -> None:
-    times = [moment.at for moment in recording.moments]
-    weights = [moment.weight for moment in recording.moments]
+    times = [at for at, _ in recording.steps]
+    weights = [weight for _, weight in recording.steps]
     panel.fill_between(times, weights, step="post", color=CANARY_COLOUR, alpha=0.18, linewidth=0)
     panel.step(times, weights, where="post", color=CANARY_COLOUR, linewidth=2)
     panel.set_ylabel("canary's weight")
     top = max([*weights, 10])
     panel.set_ylim(0, top * 1.28)
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-    for at, level in _levels(recording.moments):
+    for at, level in _levels(recording.steps):
         panel.annotate(
             f"{level} %",
             (at, level),
@@ -243,11 +243,11 @@ def _without_calm(values: Sequence[float]) -> list[float]:
     ]
 
 
-def _levels(moments: Sequence[Moment]) -> Iterator[tuple[float, int]]:
+def _levels(steps: Sequence[tuple[float, int]]) -> Iterator[tuple[float, int]]:
     """Yield where the weight rises to a new level."""
-    for before, after in pairwise(moments):
-        if after.weight > before.weight:
-            yield after.at, after.weight
+    for (_, before), (at, after) in pairwise(steps):
+        if after > before:
+            yield at, after
 
 
 def _versions(moments: Sequence[Moment]) -> list[str]:

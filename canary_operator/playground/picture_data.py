@@ -50,3 +50,15 @@ class Recording:
     threshold: float = 99.0
     """The success rate that a check asks for, in percent."""
     footnote: str = ""
+    weights: Sequence[tuple[float, int]] = ()
+    """When the weight changed, and to what; without it, the moments tell, a second late."""
+
+    @property
+    def steps(self) -> list[tuple[float, int]]:
+        """Return time and weight of each change, from the first moment to the last."""
+        first, last = self.moments[0].at, self.moments[-1].at
+        known = self.weights or [(moment.at, moment.weight) for moment in self.moments]
+        inside = [(max(at, first), weight) for at, weight in known if at <= last]
+        start = inside[0] if inside else (first, self.moments[0].weight)
+        end = inside[-1][1] if inside else self.moments[-1].weight
+        return [(first, start[1] if start[0] <= first else 0), *inside, (last, end)]

@@ -78,6 +78,7 @@ def recording(story: Story, samples: list[Sample], footnote: str) -> Recording:
     return Recording(
         title="canary-operator: v2 is promoted, the faulty v3 is rolled back",
         moments=[_moment(story, sample) for sample in samples],
+        weights=[(seen.at, seen.weight) for seen in story.seen],
         events=tuple(_events(story)),
         threshold=99.0,
         footnote=footnote,
