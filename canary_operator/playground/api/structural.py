@@ -57,7 +57,7 @@ def _object_with_defaults(value: Object, schema: Schema) -> Object:
     out = {}
     for key, item in value.items():
         sub = properties.get(key, extra if isinstance(extra, dict) else {})
-        if item is None and sub and not sub.get("nullable") and not sub.get(PRESERVE):
+        if item is None and sub and not sub.get("nullable"):
             continue
         out[key] = with_defaults(item, sub)
     for key, sub in properties.items():
