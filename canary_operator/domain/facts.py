@@ -52,6 +52,13 @@ def note_removed_request(at: Situation) -> Situation:
     return at
 
 
+def give_back_missed_traffic(at: Situation) -> Situation:
+    """A share that the router did not take back at the end of a rollout is nobody's any more."""
+    if at.status.phase is Phase.STABLE and at.weight > 0:
+        return with_status(at, weight=0, traffic_off_at=at.now)
+    return at
+
+
 def restart_hold_after_drift(at: Situation) -> Situation:
     """A weight that was not in force cannot have been measured: its stay begins again."""
     recorded, told = at.status.weight_applied_at, at.route.weight
@@ -140,6 +147,7 @@ def _is_progress(at: Situation, before: CheckRecord | None) -> bool:
 FACTS: tuple[Callable[[Situation], Situation], ...] = (
     forget_rejection_of_another,
     note_removed_request,
+    give_back_missed_traffic,
     restart_hold_after_drift,
     follow_edited_steps,
     note_capacity,

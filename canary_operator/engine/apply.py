@@ -42,7 +42,8 @@ async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: 
     if decision.traffic_first:
         error = await shaping.route(target.route)
         if error is not None:
-            status = status.model_copy(update={"weight": at.weight})  # it was not taken away
+            kept = {"weight": at.weight, "traffic_off_at": at.status.traffic_off_at}
+            status = status.model_copy(update=kept)  # nothing was taken away
     recorded = await _record(status, rollout, ports)
     for notice in decision.notices:
         ports.events.tell(rollout, notice)

@@ -255,6 +255,32 @@ async def test_a_rollback_that_the_router_missed_is_made_up_for(
     assert [entry["reason"] for entry in status["history"]] == ["AnalysisFailed"]
 
 
+@pytest.mark.parametrize("end", ["promotion", "revert"])
+async def test_the_end_of_a_rollout_that_the_router_missed_is_made_up_for(
+    bed: Bed, faults: Faults, end: str
+) -> None:
+    release = await bed.release(**QUICK)
+    await release.until_weight(0)
+    await release.apply(template=template("v2"))
+    await release.until_weight(50)
+    fault = Fault(user_agent=OPERATOR, namespace=release.namespace, **ROUTES, status=503)
+    number = faults.add(fault)
+    if end == "revert":
+        await release.apply(template=template("v1"))
+    status = await release.until(lambda s: s["phase"] == "Stable" and s.get("history"))
+    assert (status["weight"], await release.route_weight()) == (50, 50)
+    hits = faults.hits(number)
+
+    async def tried_again() -> bool:
+        return faults.hits(number) > hits
+
+    await eventually(tried_again)
+    assert (await release.deployment("canary"))["spec"]["replicas"] == 1  # it has requests
+    faults.remove(number)
+    await release.until_weight(0)
+    await release.until(lambda s: condition(s, "Ready")["status"] == "True")
+
+
 async def test_an_abort_outlives_an_api_that_takes_nothing(bed: Bed, faults: Faults) -> None:
     release = await bed.release(**LONG)
     await release.apply(template=template("v2"))

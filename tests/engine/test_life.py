@@ -276,6 +276,34 @@ async def test_taking_traffic_away_is_tried_again_every_few_seconds(driver: Driv
     assert driver.world.route.weight == 0
 
 
+@pytest.mark.parametrize("end", ["promotion", "revert"])
+async def test_traffic_that_the_router_kept_at_the_end_is_taken_back(
+    driver: Driver, end: str
+) -> None:
+    driver.world.edit(template=template("v2"))
+    await at_weight(driver, 50)
+
+    def fail(name: str) -> None:
+        if name == "route":
+            raise UnavailableError("the API server is away")
+
+    driver.world.before_write = fail
+    if end == "revert":
+        driver.world.edit(template=template("v1"))
+    await until(driver, Phase.STABLE)
+    await driver.pass_time(120)
+    assert driver.status.weight == 50, "the router was not told yet"
+    assert driver.world.deployments["canary"].replicas > 0, "requests still come"
+    driver.world.before_write = lambda _: None
+    writes = len(driver.world.writes)
+    await driver.pass_time(6)
+    assert (driver.status.weight, driver.world.route.weight) == (0, 0)
+    assert driver.world.deployments["canary"].replicas > 0, "proxies follow with a delay"
+    await driver.pass_time(30)
+    assert driver.world.deployments["canary"].replicas == 0
+    assert len(driver.world.writes) - writes <= 8
+
+
 async def test_a_wrong_spec_leaves_the_rollout_alone_and_says_so(driver: Driver) -> None:
     driver.world.edit(template=template("v2"))
     await at_weight(driver, 5)
