@@ -65,7 +65,7 @@ format: $(STAMP)  ## Format the code
 lock: $(STAMP)  ## Take the newest versions of the dependencies
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra playground --extra dev \
-	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --quiet \
+	  --generate-hashes --no-header --no-annotate --upgrade --quiet \
 	  pyproject.toml -o .ci/requirements.txt
 
 clean:  ## Remove what the other targets made
