@@ -30,6 +30,8 @@ RESOURCES = {
     ),
 }
 
+ANALYSIS = {"interval": "5s", "window": "2s", "failureLimit": 0, "minRequests": 5}
+
 Right = tuple[str, str, str]
 """API group, resource with its subresource, verb."""
 
@@ -96,12 +98,12 @@ async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
 
 
 async def test_the_manifests_grant_what_is_used_and_no_more(bed: Bed) -> None:
-    release = await bed.release()
+    release = await bed.release(analysis=ANALYSIS)
     await release.apply(template=template("v2"))
     await release.until_weight(20)
     await bed.client.delete(DEPLOYMENTS, "web-canary", release.namespace)  # and it comes back
     await release.until(lambda s: s["phase"] == "Stable" and s.get("history"))
-    await release.apply(analysis={**quick_spec()["analysis"], "minRequests": 6})
+    await release.apply(analysis={**ANALYSIS, "minRequests": 6})
     await release.until(lambda s: s["observedGeneration"] == 3)
     release.traffic.canary.error_rate = 1.0
     await release.apply(template=template("v3"))

@@ -117,7 +117,6 @@ async def check_ends(bed: Bed, good: Release, bad: Release) -> None:
         pytest.param({**STATUS, "status": 409, "times": 4}, id="status writes conflict"),
         pytest.param({"status": 429, "retry_after": 1, "times": 3}, id="too many requests"),
         pytest.param({"status": 500, "times": 5}, id="500 for some seconds"),
-        pytest.param({"status": 503, "times": 5}, id="503 for some seconds"),
         pytest.param({"delay": 1.0, "times": 4}, id="slow answers"),
         pytest.param({**STATUS, "delay": 10.5, "times": 1}, id="a frozen status write"),
         pytest.param({"reset": True, "times": 8}, id="connections break"),
