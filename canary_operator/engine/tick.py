@@ -86,8 +86,8 @@ class Ticker:
             now=now,
         )
         decision = decide(situation)
-        _log(key, decision)
         applied = await carry_out(decision, rollout, situation, self._ports)
+        _log(key, decision)
         self._checks.recorded(key, situation.check)
         self._checks.start_if_due(key, self._after(situation, decision))
         await self._clean_up(rollout, decision)

@@ -1,8 +1,8 @@
 """The engine's ports in memory, with a virtual clock and a switch that breaks any write."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from canary_operator.domain.errors import ConflictError
@@ -219,13 +219,3 @@ def _merged(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
         else:
             after[key] = value
     return after
-
-
-def advance(world: World, seconds: float) -> None:
-    """Let time pass; nothing else happens."""
-    world.now += timedelta(seconds=seconds)
-
-
-def with_hand_edited_weight(world: World, weight: int) -> None:
-    """Somebody edits the router's object."""
-    world.route = replace(world.route, weight=weight)

@@ -14,6 +14,7 @@ import pytest_asyncio
 import yaml
 
 from canary_operator.playground.api import EmbeddedAPI, Fault, User
+from canary_operator.playground.local import ISTIO_DEFINITION
 
 pytestmark = pytest.mark.asyncio
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -210,7 +211,7 @@ async def test_a_kubeconfig_is_for_its_owner_only(api: EmbeddedAPI, tmp_path: Pa
 
 async def test_a_process_of_its_own(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    crds = Path(__file__).parents[2] / "support" / "crds" / "virtualservices.yaml"
+    crds = ISTIO_DEFINITION
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "canary_operator.playground.api"),
         *("--port", "0", "--kubeconfig", str(kubeconfig), "--crd", str(crds)),
