@@ -7,13 +7,13 @@ after a crash, and raises only errors of `domain.errors`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
+from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.status import Judgement
 from canary_operator.domain.target import RouteTarget, TrackTarget
 
 
@@ -156,20 +156,27 @@ class Measure:
 
     key: Key
     spec: RolloutSpec
-    weight: int
-    """Present share of the canary, in percent."""
-    at: datetime
-    """The end of the window."""
-    window: timedelta
+    about: Stretch
+    """When the check is, and how far it looks back."""
 
 
 class MetricsSource(Protocol):
-    """Judges how both versions behave."""
+    """Knows how both versions behave."""
 
-    async def judge(self, measures: Sequence[Measure]) -> Mapping[Key, tuple[Judgement, ...]]:
-        """Return one judgement per configured metric, for each of the rollouts.
+    async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
+        """Return what was measured for each of the rollouts.
 
-        Never raises for a source that is down, slow or talks nonsense: that is Inconclusive.
+        Never raises for a source that is down, slow or talks nonsense: then something is Missing.
+        """
+        ...
+
+    async def try_out(self, key: Key, spec: RolloutSpec) -> None:
+        """Ask whether the custom queries of a new spec can be run; takes a moment at most.
+
+        A source that cannot be asked says nothing against a spec.
+
+        Raises:
+            InvalidSpecError: a query is rejected; the message is the source's, with the position.
         """
         ...
 

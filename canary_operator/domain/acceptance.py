@@ -1,9 +1,11 @@
 """When the spec that a user wrote becomes the spec in force."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from canary_operator.domain.durations import format_duration
 from canary_operator.domain.errors import InvalidSpecError
+from canary_operator.domain.figures import number
 from canary_operator.domain.hosts import check_hosts, own_hosts
 from canary_operator.domain.promql import QueryTemplateError, template_variables
 from canary_operator.domain.situation import Settings
@@ -62,6 +64,43 @@ def _check_query_variables(spec: RolloutSpec) -> None:
         except QueryTemplateError as error:
             field = f"spec.analysis.metrics[{index}].query.promql"
             raise InvalidSpecError(f"{field}: {error}") from error
+
+
+def check_interval(spec: RolloutSpec, settings: Settings) -> None:
+    """Refuse an interval in which Prometheus learns nothing new.
+
+    Only for specs that are not in force yet: what was accepted stays accepted, whatever the
+    operator's settings become.
+
+    Raises:
+        InvalidSpecError: names both, and who can change which.
+    """
+    interval, scrapes = spec.analysis.interval, settings.scrape_interval
+    if interval < scrapes:
+        raise InvalidSpecError(
+            f"spec.analysis.interval is {format_duration(interval)}, but must not be shorter than "
+            f"{format_duration(scrapes)}, the time between two scrapes of Prometheus. Where "
+            "Prometheus scrapes more often, the cluster's admin can tell the operator with "
+            "--prometheus-scrape-interval."
+        )
+
+
+def doubts_about(spec: RolloutSpec) -> Iterator[str]:
+    """Yield a sentence for each value that is allowed but probably not meant."""
+    for index, metric in enumerate(spec.analysis.metrics):
+        rate, latency = metric.success_rate, metric.latency
+        written = {
+            "successRate.min": rate.min if rate else None,
+            "latency.percentile": latency.percentile if latency else None,
+        }
+        for field, percent in written.items():
+            if percent is not None and percent <= 1:
+                place = f"spec.analysis.metrics[{index}].{field}"
+                yield (
+                    f"{place} is {number(percent)}, which means {number(percent)} %: it is a "
+                    f"percentage. If {number(percent * 100)} % is meant, write "
+                    f"{number(percent * 100)}."
+                )
 
 
 def check_target_ports(

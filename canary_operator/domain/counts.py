@@ -53,6 +53,11 @@ class Count:
         """Share of the callers that hung up, 0 to 1."""
         return self.hung_up / self.arrived if self.arrived else 0.0
 
+    @property
+    def hurt(self) -> float:
+        """Requests that did not get what they asked for."""
+        return self.bad + self.hung_up
+
     @classmethod
     def of(cls, outcome: Outcome, amount: float) -> "Count":
         """Return the count of `amount` requests with the same outcome."""
@@ -75,8 +80,17 @@ Traffic: TypeAlias = Mapping[View, Tracks]
 Buckets: TypeAlias = Mapping[float, float]
 """A histogram: upper bound in milliseconds → requests that took at most so long."""
 
-Durations: TypeAlias = Mapping[View, Buckets]
-"""How long the canary's requests took."""
+
+@dataclass(frozen=True, slots=True)
+class Histograms:
+    """How long the requests of both versions took, in one view and window."""
+
+    stable: Buckets = field(default_factory=dict)
+    canary: Buckets = field(default_factory=dict)
+
+
+Durations: TypeAlias = Mapping[View, Histograms]
+"""How long requests took; a view that is missing saw nothing."""
 
 
 def outcome_of(code: str, flags: str, protocol: str, grpc_status: str) -> Outcome:

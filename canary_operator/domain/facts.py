@@ -6,13 +6,14 @@ restarted operator, which reads the same status, decides the same.
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.capacity import canary_pods
+from canary_operator.domain.judge import Judged, judge
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
+from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import CheckResult, Situation, step_index
-from canary_operator.domain.status import CheckRecord, Verdict, worst
+from canary_operator.domain.status import CheckRecord, Verdict, verdict_of
 
 PROGRESS_GRAIN = 10
 """More pods are recorded as progress at most this often in one progress deadline: each record
@@ -119,10 +120,17 @@ def note_check(at: Situation) -> Situation:
     )
     if check is None or not same_stay:
         return at
-    verdict = worst(judgement.verdict for judgement in check.judgements)
+    judged = judge(at, check.readings)
+    verdict = verdict_of(judged.judgements)
     before = at.attempt.last_check
-    at = with_status(at, metrics=check.judgements)
-    at = with_attempt(at, last_check=CheckRecord(at=check.at, verdict=verdict))
+    at = with_status(at, metrics=judged.judgements)
+    at = with_attempt(
+        at,
+        last_check=CheckRecord(at=check.at, verdict=verdict, proven=_proven(judged)),
+        evidence=judged.evidence,
+        compared_until=judged.compared_until,
+        requests_hurt=_added(at.attempt.requests_hurt, judged.hurt),
+    )
     match verdict:
         case Verdict.FAIL:
             at = with_status(at, failed_checks=status.failed_checks + 1)
@@ -131,6 +139,19 @@ def note_check(at: Situation) -> Situation:
             return with_status(at, progressed_at=at.now)
         case _:
             return at
+
+
+def _added(before: float | None, hurt: float | None) -> float | None:
+    return before if hurt is None else round((before or 0) + hurt, 2)
+
+
+def _proven(judged: Judged) -> bool | None:
+    """Whether all pass and every comparison is a proof; absent where not."""
+    deciding = [one for one in judged.judgements if not one.dry_run]
+    passed = all(one.verdict is Verdict.PASS for one in deciding)
+    reasons = [one.reason for one in deciding if one.odds is not None]
+    proven = passed and reasons and all(one == Reason.NO_WORSE_THAN_STABLE for one in reasons)
+    return True if proven else None
 
 
 def _is_recorded(at: Situation, check: CheckResult) -> bool:
@@ -153,14 +174,3 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     note_capacity,
     note_check,
 )
-
-
-def next_check_at(at: Situation) -> datetime | None:
-    """Return when the next check is due; None while the canary gets no traffic to measure."""
-    status = at.status
-    applied = status.weight_applied_at
-    if status.phase not in ON_TRIAL or at.weight == 0 or applied is None:
-        return None
-    last = at.attempt.last_check
-    window: timedelta = at.spec.analysis.resolved_window(at.settings.scrape_interval)
-    return applied + window if last is None else last.at + at.spec.analysis.interval

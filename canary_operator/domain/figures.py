@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 SHARE_DIGITS = 2
+WHOLE_ODDS = 10
 
 
 def amount(count: float) -> str:
@@ -50,3 +51,9 @@ def _cut(value: float, digits: int, rounding: str) -> str:
     cut = Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), rounding=rounding)
     text = f"{cut:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def odds(value: float) -> str:
+    """Return odds, rounded down, for example `143:1` or `0.8:1`."""
+    text = f"{int(value):,}" if value >= WHOLE_ODDS else _cut(value, 1, ROUND_FLOOR)
+    return f"{text}:1"

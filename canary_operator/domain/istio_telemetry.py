@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from canary_operator.domain.counts import (
     HUNG_UP_FLAG,
     Buckets,
     Count,
     Durations,
+    Histograms,
     Tracks,
     Traffic,
     View,
@@ -23,14 +24,24 @@ from canary_operator.domain.counts import (
 )
 from canary_operator.domain.promql import counted, one_of
 
-SUBJECTS_PER_QUERY = 50
-"""Most rollouts in one query: about 50 kB of PromQL with long names."""
+SUBJECTS_PER_QUERY = 200
+"""Most rollouts in one query: about 200 kB of PromQL with long names, which travel as a form."""
+
+PASTS_PER_QUERY = 50
+"""Most rollouts in one query for the past of their failures; the answer has a row for each pod."""
+
+SLOW_PASTS_PER_QUERY = 10
+"""The same for the past of their durations, with a row for each pod and bucket."""
+
+_Counted = TypeVar("_Counted", Count, dict[float, float])
 
 Track: TypeAlias = Literal["stable", "canary"]
 TRACKS: tuple[Track, ...] = ("stable", "canary")
 
 _REQUESTS = "istio_requests_total"
 _DURATIONS = "istio_request_duration_milliseconds_bucket"
+POD_LABELS = ("instance", "pod")
+"""Labels that Prometheus gives the series of a pod when it scrapes it."""
 _OUTCOME_LABELS = ("response_code", "response_flags", "request_protocol", "grpc_response_status")
 _IDENTITY_LABELS: Mapping[View, tuple[str, ...]] = {
     View.CALLERS: ("destination_service",),
@@ -77,6 +88,15 @@ class Row:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One element of a matrix."""
+
+    labels: Mapping[str, str]
+    values: Sequence[tuple[float, float]]
+    """Moments, in seconds since 1970, and values."""
+
+
 def requests_query(subjects: Sequence[Subject], window: timedelta) -> str:
     """Return the query that counts the requests of both tracks by outcome."""
     return " or ".join(
@@ -90,15 +110,86 @@ def requests_query(subjects: Sequence[Subject], window: timedelta) -> str:
 
 
 def durations_query(subjects: Sequence[Subject], window: timedelta) -> str:
-    """Return the query for the canaries' histograms, without requests whose caller hung up."""
+    """Return the query for the histograms of both tracks, without callers that hung up."""
     return " or ".join(
         counted(
-            f"{_DURATIONS}{{{_matchers(view, subjects, ('canary',))},{_NOT_HUNG_UP}}}",
+            f"{_DURATIONS}{{{_matchers(view, subjects, TRACKS)},{_NOT_HUNG_UP}}}",
             window,
             (*_IDENTITY_LABELS[view], "le"),
         )
         for view in View
     )
+
+
+def past_requests_query(subjects: Sequence[Subject], window: timedelta) -> str:
+    """Return the query that counts the requests of each of stable's pods by outcome."""
+    return counted(
+        f"{_REQUESTS}{{{_matchers(View.PODS, subjects, ('stable',))},{_WITH_CODE}}}",
+        window,
+        (*_IDENTITY_LABELS[View.PODS], *POD_LABELS, *_OUTCOME_LABELS),
+    )
+
+
+def past_durations_query(subjects: Sequence[Subject], window: timedelta) -> str:
+    """Return the query for the histogram of each of stable's pods."""
+    return counted(
+        f"{_DURATIONS}{{{_matchers(View.PODS, subjects, ('stable',))},{_NOT_HUNG_UP}}}",
+        window,
+        (*_IDENTITY_LABELS[View.PODS], *POD_LABELS, "le"),
+    )
+
+
+def read_past_requests(
+    series: Iterable[Series], subjects: Sequence[Subject]
+) -> Mapping[Subject, Sequence[Mapping[str, Count]]]:
+    """Return what the answer to `past_requests_query` says, window by window."""
+    pasts: _Pasts[Count] = _Pasts(subjects)
+    for one in series:
+        code, flags, protocol, grpc_status = (one.labels.get(name, "") for name in _OUTCOME_LABELS)
+        outcome = outcome_of(code, flags, protocol, grpc_status)
+        for moment, value in one.values:
+            pods = pasts.of(one, moment)
+            pods[_pod(one)] = pods.get(_pod(one), Count()) + Count.of(outcome, value)
+    return pasts.in_order()
+
+
+def read_past_durations(
+    series: Iterable[Series], subjects: Sequence[Subject]
+) -> Mapping[Subject, Sequence[Mapping[str, Buckets]]]:
+    """Return what the answer to `past_durations_query` says, window by window."""
+    pasts: _Pasts[dict[float, float]] = _Pasts(subjects)
+    for one in series:
+        bound = _bound(one.labels.get("le", ""))
+        for moment, value in one.values if bound is not None else ():
+            pasts.of(one, moment).setdefault(_pod(one), {})[bound or 0.0] = value
+    return pasts.in_order()
+
+
+class _Pasts(Generic[_Counted]):
+    """Windows of some rollouts, and in each of them something for each pod."""
+
+    def __init__(self, subjects: Sequence[Subject]) -> None:
+        self._windows: dict[tuple[str, ...], dict[float, dict[str, _Counted]]] = {
+            subject.identity(View.PODS, "stable"): {} for subject in subjects
+        }
+        self._subjects = subjects
+
+    def of(self, one: Series, moment: float) -> dict[str, _Counted]:
+        identity = tuple(one.labels.get(name, "") for name in _IDENTITY_LABELS[View.PODS])
+        return self._windows.setdefault(identity, {}).setdefault(moment, {})
+
+    def in_order(self) -> dict[Subject, list[dict[str, _Counted]]]:
+        return {
+            subject: [pods for _, pods in sorted(self._found(subject).items())]
+            for subject in self._subjects
+        }
+
+    def _found(self, subject: Subject) -> dict[float, dict[str, _Counted]]:
+        return self._windows[subject.identity(View.PODS, "stable")]
+
+
+def _pod(one: Series) -> str:
+    return " ".join(one.labels.get(name, "") for name in POD_LABELS)
 
 
 def read_requests(rows: Iterable[Row], subjects: Sequence[Subject]) -> Mapping[Subject, Traffic]:
@@ -143,11 +234,11 @@ def _tracks(sums: Mapping[tuple[str, ...], Count], subject: Subject, view: View)
 
 def _histograms(
     found: Mapping[tuple[str, ...], Buckets], subject: Subject
-) -> Iterator[tuple[View, Buckets]]:
+) -> Iterator[tuple[View, Histograms]]:
     for view in View:
-        buckets = found.get(subject.identity(view, "canary"))
-        if buckets:
-            yield view, buckets
+        stable, canary = (found.get(subject.identity(view, track), {}) for track in TRACKS)
+        if stable or canary:
+            yield view, Histograms(stable, canary)
 
 
 def _bound(text: str) -> float | None:

@@ -1,6 +1,6 @@
 """Events: what is worth telling a person, once, when it happens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +22,7 @@ from canary_operator.domain.actions import (
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation
-from canary_operator.domain.status import RolloutStatus, Verdict, worst
+from canary_operator.domain.status import Judgement, RolloutStatus, Verdict, verdict_of
 from canary_operator.domain.words import pause_words, sentences, step_words
 
 
@@ -57,20 +57,34 @@ def _problem(before: Situation, after: Situation) -> Iterator[Notice]:
 
 
 def _check(before: Situation, after: Situation) -> Iterator[Notice]:
-    if before.check is None or after.status.metrics is not before.check.judgements:
+    """Tell of a check whose verdict is another than that of the one before."""
+    judged = after.status.metrics
+    if before.check is None or not judged or judged is before.status.metrics:
         return
-    verdict = worst(m.verdict for m in after.status.metrics)
-    last = before.attempt.last_check
-    text = sentences(m.message for m in after.status.metrics if m.verdict is verdict)
+    deciding = [m for m in judged if not m.dry_run]
+    verdict, last = verdict_of(deciding), _last_verdict(before)
+    text = sentences(m.message for m in deciding if m.verdict is verdict)
+    if verdict is last:
+        return
     if verdict is Verdict.FAIL:
         count, limit = after.status.failed_checks, after.spec.analysis.failure_limit
-        yield Notice(
-            "Warning",
-            Reason.CHECK_FAILED,
-            f"{text} Failed checks: {count}; failureLimit tolerates {limit}.",
-        )
-    elif verdict is Verdict.INCONCLUSIVE and (last is None or last.verdict is not verdict):
+        words = f"{text} Failed checks: {count}; failureLimit tolerates {limit}."
+        yield Notice("Warning", Reason.CHECK_FAILED, words)
+    elif verdict is Verdict.INCONCLUSIVE and not _only_gathers(deciding):
         yield Notice("Warning", Reason.CHECK_INCONCLUSIVE, text)
+    elif verdict is Verdict.PASS and last is not None and not _only_gathers(before.status.metrics):
+        yield Notice("Normal", Reason.CHECK_PASSED, text)
+
+
+def _last_verdict(before: Situation) -> Verdict | None:
+    """Return what the check before said, also at another weight; None if it is the first."""
+    return verdict_of(before.status.metrics) if before.status.metrics else None
+
+
+def _only_gathers(metrics: Iterable[Judgement]) -> bool:
+    """Whether a check is inconclusive for no other reason than that time has to pass."""
+    unclear = [m.reason for m in metrics if m.verdict is Verdict.INCONCLUSIVE and not m.dry_run]
+    return all(reason == Reason.GATHERING_EVIDENCE for reason in unclear)
 
 
 def _action(  # noqa: C901 - one case per action

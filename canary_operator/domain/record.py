@@ -255,6 +255,7 @@ def _traffic_off_at(at: Situation, weight: int) -> Any:
 def _history(
     at: Situation, outcome: Outcome, reason: Reason, message: str
 ) -> tuple[HistoryEntry, ...]:
+    hurt = at.attempt.requests_hurt
     entry = HistoryEntry(
         revision=at.status.canary_revision or "",
         outcome=outcome,
@@ -263,5 +264,6 @@ def _history(
         started_at=at.attempt.started_at,
         finished_at=at.now,
         max_weight=at.attempt.max_weight,
+        requests_hurt=None if hurt is None else round(hurt),
     )
     return (entry, *at.status.history)[:HISTORY_LENGTH]

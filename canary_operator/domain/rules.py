@@ -28,10 +28,13 @@ from canary_operator.domain.capacity import canary_pods, carried_weight
 from canary_operator.domain.phase import Phase, Trigger
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation, next_step
-from canary_operator.domain.status import Verdict
+from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
     full_weight,
+    guarded_since,
+    guarded_until,
+    hold_ends_at,
     is_overdue,
     last_check_passed,
     next_raise,
@@ -137,12 +140,52 @@ def roll_back_on_failed_checks(at: Situation) -> Action | None:
     """More failed checks than the spec tolerates end the rollout."""
     if at.status.failed_checks <= at.spec.analysis.failure_limit:
         return None
-    failed = [m.message for m in at.status.metrics if m.verdict is Verdict.FAIL]
+    failed = [m.message for m in at.status.metrics if m.verdict is Verdict.FAIL and not m.dry_run]
     count, limit = at.status.failed_checks, at.spec.analysis.failure_limit
     message = sentences(
         [f"{count} failed checks, more than the {limit} that failureLimit tolerates", *failed]
     )
     return RollBack(Trigger.FAILED, Reason.ANALYSIS_FAILED, message)
+
+
+def roll_back_on_proven_harm(at: Situation) -> Action | None:
+    """Odds that chance does not explain end the rollout; their risk is bounded by itself."""
+    worse = [m.message for m in at.status.metrics if _says(m, Reason.WORSE_THAN_STABLE)]
+    if not worse:
+        return None
+    return RollBack(Trigger.FAILED, Reason.WORSE_THAN_STABLE, sentences(worse))
+
+
+def roll_back_when_both_fail_for_long(at: Situation) -> Action | None:
+    """A shared cause that does not go away may be the canary after all."""
+    until = guarded_until(at)
+    if until is None or at.now < until:
+        return None
+    bad = [m.message for m in at.status.metrics if _says(m, Reason.SHARED_CAUSE_SUSPECTED)]
+    message = sentences(["Both versions failed for longer than guardrail.maxHold", *bad])
+    return RollBack(Trigger.FAILED, Reason.SHARED_CAUSE_SUSPECTED, message)
+
+
+def roll_back_on_insufficient_data(at: Situation) -> Action | None:
+    """Some users prefer no new version to one that is proven neither good nor bad.
+
+    A Prometheus that is away proves nothing about the traffic; the deadline is for that.
+    """
+    terms, last = at.spec.analysis.comparison, at.attempt.last_check
+    asked = terms is not None and terms.on_insufficient_data == "Rollback"
+    ends = hold_ends_at(at)
+    if not asked or not full_weight(at) or last is None or ends is None or last.at < ends:
+        return None
+    few = (Reason.GATHERING_EVIDENCE, Reason.TOO_FEW_REQUESTS, Reason.ROUTING_NOT_OBSERVED)
+    unclear = [m.message for m in at.status.metrics if any(_says(m, reason) for reason in few)]
+    if last.verdict is not Verdict.INCONCLUSIVE or not unclear:
+        return None
+    message = sentences(["The hold is over and onInsufficientData is Rollback", *unclear])
+    return RollBack(Trigger.FAILED, Reason.NO_DATA, message)
+
+
+def _says(judgement: Judgement, reason: Reason) -> bool:
+    return judgement.reason == reason and not judgement.dry_run
 
 
 def roll_back_past_deadline(at: Situation) -> Action | None:
@@ -155,7 +198,8 @@ def roll_back_past_deadline(at: Situation) -> Action | None:
     short = (at.canary_available or 0) < pods_ahead(at)
     if short or not full_weight(at) or last_check_passed(at):
         return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, _missing_pods(at))
-    unclear = [m.message for m in at.status.metrics if m.verdict is not Verdict.PASS]
+    metrics = [m for m in at.status.metrics if not m.dry_run]
+    unclear = [m.message for m in metrics if m.verdict is not Verdict.PASS]
     message = sentences(["No check could tell how the canary behaves", *unclear])
     return RollBack(Trigger.FAILED, Reason.NO_DATA, message)
 
@@ -227,7 +271,12 @@ def promote_after_last_step(at: Situation) -> Action | None:
 
 
 def finish_promotion(at: Situation) -> Action | None:
-    """Stable runs the new revision everywhere: it takes all traffic back."""
+    """Stable runs the new revision everywhere: it takes all traffic back.
+
+    While both versions fail nothing is finished: the rollback that may follow needs the old one.
+    """
+    if guarded_since(at) is not None:
+        return None
     done = at.stable.serves(at.status.canary_revision, at.spec.replicas)
     return FinishPromotion() if done else None
 
@@ -260,12 +309,15 @@ _CLIMB: tuple[Rule, ...] = (
     revert_to_stable,
     start_over_with_newer_revision,
     stop_traffic_without_pods,
+    roll_back_on_proven_harm,
     roll_back_on_failed_checks,
+    roll_back_when_both_fail_for_long,
     shed_weight_to_capacity,
     answer,
     stop_or_resume_raises,
     raise_weight,
     promote_after_last_step,
+    roll_back_on_insufficient_data,
     roll_back_past_deadline,  # last: what can go on now does, however late it is
 )
 
@@ -280,7 +332,9 @@ RULES: Mapping[Phase | None, tuple[Rule, ...]] = {
         finish_recorded_rollback,
         undo_promotion_when_stable_is_wanted,
         stop_traffic_without_pods,
+        roll_back_on_proven_harm,
         roll_back_on_failed_checks,
+        roll_back_when_both_fail_for_long,
         finish_promotion,
         roll_back_when_stable_does_not_come_up,
         shed_weight_to_capacity,

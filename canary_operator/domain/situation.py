@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from canary_operator.domain.readings import Readings
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.requests import Request
 from canary_operator.domain.spec import RolloutSpec, Step
-from canary_operator.domain.status import Attempt, Judgement, RolloutStatus
+from canary_operator.domain.status import Attempt, RolloutStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +94,17 @@ class RouteState:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check found, and which situation it was made for."""
+    """What a check read, and which situation it was made for."""
 
-    judgements: tuple[Judgement, ...]
+    readings: Readings
     revision: str
     weight_applied_at: datetime
     """Identifies the stay at a weight that was measured; a result of another stay is dropped."""
-    at: datetime
+
+    @property
+    def at(self) -> datetime:
+        """The end of what was measured."""
+        return self.readings.at
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,23 +5,14 @@ last one stopped. Only the tick writes it.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError
 
+from canary_operator.domain.evidence import Evidence
 from canary_operator.domain.phase import Phase
-
-
-def format_time(value: datetime) -> str:
-    """Return RFC 3339 in UTC, with milliseconds only where they are not zero."""
-    digits = "milliseconds" if value.microsecond else "seconds"
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=digits) + "Z"
-
-
-Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+from canary_operator.domain.recorded import Recorded, Time
 
 
 class Verdict(StrEnum):
@@ -37,21 +28,6 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=list(Verdict).index, default=Verdict.INCONCLUSIVE)
 
 
-class Recorded(BaseModel):
-    """Base of everything in status: frozen, camelCase outside, unknown fields are ignored.
-
-    Unknown fields may come from a newer operator that ran before a downgrade.
-    """
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="ignore",
-        alias_generator=to_camel,
-        populate_by_name=True,
-        use_attribute_docstrings=True,
-    )
-
-
 class Condition(Recorded):
     """One typed fact, as kstatus and `kubectl wait` read it."""
 
@@ -65,18 +41,39 @@ class Condition(Recorded):
     """Generation of the spec that this condition speaks of."""
 
 
+class Requests(Recorded):
+    """Requests of one version, and how many of them were bad."""
+
+    requests: int
+    bad: int
+
+
 class Judgement(Recorded):
     """What the latest check of one metric found."""
 
     name: str
     verdict: Verdict
+    reason: str | None = None
+    """Why, in one CamelCase word."""
+    dry_run: bool | None = None
+    """True for a metric that is only shown; absent for one that decides."""
     value: str | None = None
     """The number that was compared, with its unit; absent when there was none."""
     threshold: str = ""
     """What the value was compared with, for example `≥ 99 %`."""
+    odds: float | None = None
+    """Odds, to one, that the canary is worse than stable; absent where nothing is compared."""
+    canary: Requests | None = None
+    """Of the rollout where versions are compared, else of the window."""
+    stable: Requests | None = None
     message: str = ""
     """One sentence: what was measured, and why the verdict is what it is."""
     measured_at: Time | None = None
+
+
+def verdict_of(judgements: Iterable[Judgement]) -> Verdict:
+    """Return the verdict of a check: the worst of those that decide."""
+    return worst(judgement.verdict for judgement in judgements if not judgement.dry_run)
 
 
 class CheckRecord(Recorded):
@@ -84,6 +81,8 @@ class CheckRecord(Recorded):
 
     at: Time
     verdict: Verdict
+    proven: bool | None = None
+    """True if every comparison proved that the canary is healthy."""
 
 
 class RequestRecord(Recorded):
@@ -117,6 +116,9 @@ class HistoryEntry(Recorded):
     started_at: Time
     finished_at: Time
     max_weight: int
+    requests_hurt: int | None = None
+    """Canary requests that failed or were given up, as far as checks counted them; absent where
+    only queries of your own were asked."""
 
 
 class Attempt(Recorded):
@@ -141,6 +143,13 @@ class Attempt(Recorded):
     paused_by_request: bool = False
     approved_step: int | None = None
     """Index of the step that a person approved."""
+    requests_hurt: float | None = None
+    """Canary requests that failed or were given up, as far as checks counted them. Where windows
+    overlap it is an estimate: each check adds its share of new seconds."""
+    compared_until: Time | None = None
+    """End of what the comparison with stable has looked at; the next look begins there."""
+    evidence: Annotated[tuple[Evidence, ...], Field(max_length=20)] = ()
+    """What the comparison with stable knows, one entry for each metric."""
 
 
 class RolloutStatus(Recorded):

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from canary_operator.domain.capacity import canary_pods
-from canary_operator.domain.phase import IN_STEPS, Phase
+from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation, next_step, present_step, step_index
 from canary_operator.domain.status import Verdict
@@ -27,6 +27,13 @@ def hold_is_over(at: Situation) -> bool:
     return ends is not None and at.now >= ends
 
 
+def health_is_proven(at: Situation) -> bool:
+    """Whether the hold may end early: the canary is proven healthy, and the spec says so."""
+    terms, last = at.spec.analysis.comparison, at.attempt.last_check
+    early = terms is not None and terms.healthy.advance_early
+    return early and last is not None and bool(last.proven)
+
+
 def last_check_passed(at: Situation) -> bool:
     """Whether the latest check at the present weight passed; no check is no pass."""
     last = at.attempt.last_check
@@ -41,7 +48,8 @@ def full_weight(at: Situation) -> bool:
 def step_is_done(at: Situation) -> bool:
     """Whether the present step was held and passed, with the pods that it needs."""
     whole = full_weight(at) and at.attempt.short_of_pods_since is None
-    return whole and hold_is_over(at) and last_check_passed(at)
+    held = hold_is_over(at) or health_is_proven(at)
+    return whole and held and last_check_passed(at)
 
 
 def pause_reason(at: Situation) -> Reason | None:
@@ -92,7 +100,29 @@ def deadline_at(at: Situation) -> datetime | None:
         return None
     held = full_weight(at) and status.phase is Phase.PROGRESSING
     hold = present_step(at).hold if held else timedelta()
-    return status.progressed_at + hold + at.spec.strategy.progress_deadline
+    deadline = status.progressed_at + hold + at.spec.strategy.progress_deadline
+    if guarded_since(at) is None:
+        return deadline
+    until = guarded_until(at)  # the guardrail has a limit of its own
+    return None if until is None else max(deadline, until)
+
+
+def guarded_since(at: Situation) -> datetime | None:
+    """Return since when both versions fail, so that a shared cause is suspected; None if not."""
+    terms = at.spec.analysis.comparison
+    if terms is None or at.status.phase not in ON_TRIAL:
+        return None
+    deciding = {check.name for check in at.spec.analysis.metrics if not check.dry_run}
+    since = (one.both_bad_since for one in at.attempt.evidence if one.name in deciding)
+    return min((moment for moment in since if moment is not None), default=None)
+
+
+def guarded_until(at: Situation) -> datetime | None:
+    """Return when both versions have failed for too long; None where that does not end."""
+    terms, since = at.spec.analysis.comparison, guarded_since(at)
+    if terms is None or since is None or terms.guardrail.then == "Wait":
+        return None
+    return since + terms.guardrail.max_hold
 
 
 def is_overdue(at: Situation) -> bool:

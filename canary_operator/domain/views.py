@@ -1,6 +1,6 @@
 """Two views of the same requests: the worse one counts, and silence is no verdict."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -8,7 +8,7 @@ from typing import TypeAlias
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
 from canary_operator.domain.figures import amount, seconds, share
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.status import Verdict, worst
+from canary_operator.domain.status import Requests, Verdict, worst
 
 HUNG_UP_MARGIN = 0.01
 """By how much the canary's share of callers that hung up may be above stable's."""
@@ -43,6 +43,9 @@ class Finding:
     value: str | None = None
     badness: float = 0.0
     """Orders findings with the same verdict; higher is worse."""
+    reason: Reason | None = None
+    canary: Requests | None = None
+    stable: Requests | None = None
 
 
 Inspection: TypeAlias = Callable[[View], Finding | None]
@@ -51,12 +54,28 @@ Inspection: TypeAlias = Callable[[View], Finding | None]
 
 def worse_view(inspect: Inspection, traffic: Traffic, look: Look) -> Finding:
     """Return the worst finding of the views that saw enough."""
-    findings = list(_findings(inspect, traffic, look))
+    return worst_of(_findings(inspect, traffic, look)) or silence(traffic, look)
+
+
+def hung_up(traffic: Traffic, look: Look) -> Finding | None:
+    """Return the worse view of callers that gave up; None while they are as patient as stable's."""
+    seen = (_hung_up(traffic.get(view, Tracks()), view, look) for view in View)
+    return worst_of(finding for finding in seen if finding)
+
+
+def worst_of(found: Iterable[Finding]) -> Finding | None:
+    """Return the worst of some findings; None of none."""
+    findings = list(found)
     if not findings:
-        return _silence(traffic, look)
+        return None
     verdict = worst(finding.verdict for finding in findings)
     equal = [finding for finding in findings if finding.verdict is verdict]
     return max(equal, key=lambda finding: finding.badness)
+
+
+def requests_of(count: Count) -> Requests:
+    """Return a count as it is recorded."""
+    return Requests(requests=round(count.requests), bad=round(count.bad))
 
 
 def seen_by(view: View) -> str:
@@ -85,6 +104,9 @@ def _hung_up(tracks: Tracks, view: View, look: Look) -> Finding | None:
         f"{_patience(stable)}, so the canary seems to hang; {seen_by(view)}",
         share(canary.hung_up, canary.arrived) + " hung up",
         badness=excess,
+        reason=Reason.CALLERS_HUNG_UP,
+        canary=requests_of(canary),
+        stable=requests_of(stable),
     )
 
 
@@ -95,18 +117,20 @@ def _patience(count: Count) -> str:
     )
 
 
-def _silence(traffic: Traffic, look: Look) -> Finding:
+def silence(traffic: Traffic, look: Look) -> Finding:
     """Say why no view could be judged."""
     canary = max((tracks.canary for tracks in traffic.values()), key=_arrived, default=Count())
     stable = max((tracks.stable for tracks in traffic.values()), key=_arrived, default=Count())
-    window = seconds(look.window)
+    window, reason = seconds(look.window), Reason.TOO_FEW_REQUESTS
     if not canary.arrived and look.enough(_due(stable.requests, look.weight)):
+        reason = Reason.ROUTING_NOT_OBSERVED
         text = (
-            f"{Reason.ROUTING_NOT_OBSERVED}: no request reached the canary in {window}, although "
+            f"{reason}: no request reached the canary in {window}, although "
             f"its weight is {look.weight} % and stable got {amount(stable.requests)}; "
             "do the callers follow the route?"
         )
     elif look.enough(canary.requests):
+        reason = Reason.METRICS_UNAVAILABLE
         text = f"no durations of the {amount(canary.requests)} canary requests in {window}"
     else:
         gone = f", {amount(canary.hung_up)} callers hung up" if canary.hung_up else ""
@@ -114,7 +138,13 @@ def _silence(traffic: Traffic, look: Look) -> Finding:
             f"{amount(canary.requests)} canary requests in {window}, "
             f"at least {max(1, look.min_requests)} are needed to tell{gone}"
         )
-    return Finding(Verdict.INCONCLUSIVE, text)
+    return Finding(
+        Verdict.INCONCLUSIVE,
+        text,
+        reason=reason,
+        canary=requests_of(canary),
+        stable=requests_of(stable),
+    )
 
 
 def _arrived(count: Count) -> float:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from canary_operator.domain.facts import PROGRESS_GRAIN, next_check_at
+from canary_operator.domain.facts import PROGRESS_GRAIN
+from canary_operator.domain.looks import next_check_at
 from canary_operator.domain.phase import IN_STEPS
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
     PROXY_DELAY,
     deadline_at,
+    guarded_until,
     hold_ends_at,
     scale_down_at,
 )
@@ -30,6 +32,7 @@ def _moments(at: Situation) -> Iterator[datetime]:
         next_check_at(at),
         deadline_at(at),
         scale_down_at(at),
+        guarded_until(at),
         off + PROXY_DELAY if off else None,
         attempt.short_of_pods_since + CAPACITY_PATIENCE if attempt.short_of_pods_since else None,
     )

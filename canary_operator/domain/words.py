@@ -105,9 +105,8 @@ def _clock(moment: datetime) -> str:
 
 def metrics_words(metrics: tuple[Judgement, ...]) -> str:
     """Return the latest measurements as the end of a sentence."""
-    if not metrics:
-        return ""
-    return "; " + "; ".join(_metric(judgement) for judgement in metrics)
+    deciding = [judgement for judgement in metrics if not judgement.dry_run]
+    return "; " + "; ".join(map(_metric, deciding)) if deciding else ""
 
 
 def _metric(judgement: Judgement) -> str:

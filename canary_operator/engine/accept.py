@@ -10,8 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from canary_operator.domain.acceptance import check_target_ports, read_spec, settings_of
+from canary_operator.domain.acceptance import (
+    check_interval,
+    check_target_ports,
+    doubts_about,
+    read_spec,
+    settings_of,
+)
 from canary_operator.domain.errors import ForbiddenError, InvalidRolloutError
+from canary_operator.domain.notices import Notice
+from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Problem, Settings, Wanted
 from canary_operator.domain.spec import RolloutSpec
@@ -102,11 +110,15 @@ class Acceptor:
             check_target_ports(spec, stable.settings, stable.template)
         if newest is None or newest.settings.get("traffic") != settings.get("traffic"):
             await self._ports.router.claim(rollout, spec)
+        check_interval(spec, self._settings)
+        await self._ports.metrics.try_out(key, spec)
         if _record_of(records, revision) is None:
             await self._ports.workloads.try_out(rollout, spec.template.raw)
         number = newest.number + 1 if newest else 1
         accepted = Accepted(revision, spec.template.raw, settings, number)
         await self._ports.workloads.remember(rollout, accepted)
+        for doubt in doubts_about(spec):
+            self._ports.events.tell(rollout, Notice("Warning", Reason.SPEC_DOUBTFUL, doubt))
         logger.info("Spec accepted: revision=%s", revision, extra={"rollout": str(key)})
         return spec
 

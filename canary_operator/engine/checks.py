@@ -1,22 +1,26 @@
 """Measurements under way, apart from ticks: a slow source of metrics delays no decision.
 
 A tick that finds a check due asks for it here and goes on; the result wakes the rollout again.
-Rollouts that ask at about the same time are measured together, so that they can share queries.
+Rollouts that are due at the same slot are measured together, so that they can share queries: what
+is due waits until no other has come for a moment.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from canary_operator.domain.facts import next_check_at
+from canary_operator.domain.looks import next_check_at, stretch_of
+from canary_operator.domain.readings import NOT_MEASURED, Readings, Seen
 from canary_operator.domain.situation import CheckResult, Situation
-from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.ports import Key, Measure, MetricsSource
 
 logger = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.05
-"""How long a check waits for others that are due with it."""
+GATHER_SECONDS = 0.1
+"""How long no other check must have come until those that wait are made."""
+
+LONGEST_GATHER_SECONDS = 1.0
+"""How long a check waits for others at most."""
 
 
 class Checks:
@@ -32,6 +36,8 @@ class Checks:
         self._wake = wake
         self._gather_seconds = gather_seconds
         self._waiting: dict[Key, tuple[Measure, Situation]] = {}
+        self._flushing: asyncio.TimerHandle | None = None
+        self._flush_by = 0.0
         self._under_way: set[Key] = set()
         self._results: dict[Key, CheckResult] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -61,15 +67,26 @@ class Checks:
         busy = key in self._under_way or key in self._waiting or key in self._results
         if due is None or at.now < due or busy:
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(self._gather_seconds, self._flush)
-        self._waiting[key] = (_measure(key, at), at)
+        self._gather()
+        self._waiting[key] = (Measure(key, at.spec, stretch_of(at, due)), at)
 
     async def stop(self) -> None:
         """Cancel what is under way."""
+        if self._flushing is not None:
+            self._flushing.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _gather(self) -> None:
+        """Wait a little for more, and a little again after each, but not for ever."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            self._flush_by = loop.time() + LONGEST_GATHER_SECONDS
+        if self._flushing is not None:
+            self._flushing.cancel()
+        moment = min(loop.time() + self._gather_seconds, self._flush_by)
+        self._flushing = loop.call_at(moment, self._flush)
 
     def _flush(self) -> None:
         """Measure what is waiting; a custom query may be slow, so it holds up nobody else."""
@@ -84,40 +101,30 @@ class Checks:
             task.add_done_callback(self._tasks.discard)
 
     async def _run(self, group: dict[Key, tuple[Measure, Situation]]) -> None:
-        found: Mapping[Key, tuple[Judgement, ...]] = {}
+        found: Mapping[Key, Readings] = {}
         try:
-            found = await self._source.judge([measure for measure, _ in group.values()])
+            found = await self._source.read([measure for measure, _ in group.values()])
         except Exception:
             logger.exception("Check failed unexpectedly; it counts as inconclusive")
         self._under_way -= group.keys()
         for key, (measure, at) in group.items():
-            self._keep(key, measure, at, found.get(key) or _unknown(measure))
+            self._keep(key, at, found.get(key) or _unknown(measure))
             self._wake(key)
 
-    def _keep(
-        self, key: Key, measure: Measure, at: Situation, judgements: tuple[Judgement, ...]
-    ) -> None:
+    def _keep(self, key: Key, at: Situation, readings: Readings) -> None:
         revision, applied = at.status.canary_revision, at.status.weight_applied_at
         if revision and applied:
-            self._results[key] = CheckResult(judgements, revision, applied, measure.at)
+            self._results[key] = CheckResult(readings, revision, applied)
 
 
-def _measure(key: Key, at: Situation) -> Measure:
-    window = at.spec.analysis.resolved_window(at.settings.scrape_interval)
-    return Measure(key=key, spec=at.spec, weight=at.weight, at=at.now, window=window)
-
-
-def _unknown(measure: Measure) -> tuple[Judgement, ...]:
+def _unknown(measure: Measure) -> Readings:
     """What is not known must not look like a pass, nor be asked again at once."""
-    return tuple(
-        Judgement(
-            name=metric.name,
-            verdict=Verdict.INCONCLUSIVE,
-            message=f"{metric.name}: not measured, the operator's log says why.",
-            measured_at=measure.at,
-        )
-        for metric in measure.spec.analysis.metrics
+    about = measure.about
+    window, since_last = (
+        None if length is None else Seen(length, NOT_MEASURED, NOT_MEASURED)
+        for length in (about.window, about.since_last)
     )
+    return Readings(about.at, window, since_last)
 
 
 def _has_query(measure: Measure) -> bool:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from canary_operator.domain.counts import Count, Tracks, Traffic, View
 from canary_operator.domain.errors import ConflictError
+from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
+from canary_operator.domain.readings import Past, Readings, Seen
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.status import Judgement, Verdict
+from canary_operator.domain.status import Verdict
 from canary_operator.domain.target import RouteTarget, TrackTarget
 from canary_operator.ports import Accepted, Key, Measure, Ports, Rollout
 from canary_operator.testing.pods import Deployment
@@ -37,6 +40,8 @@ class World:
     route: RouteState = field(default_factory=RouteState)
     records: list[Accepted] = field(default_factory=list)
     verdict: Verdict = Verdict.PASS
+    counted: Callable[[timedelta], Traffic] | None = None
+    """Says what the proxies counted in so long; what leads to `verdict` where it is None."""
     broken: set[str] = field(default_factory=set)
     """Revisions whose pods never become available."""
     events: list[Notice] = field(default_factory=list)
@@ -45,6 +50,16 @@ class World:
     """Called with the name of each write before it is done; may raise."""
     after_write: Callable[[str], None] = lambda _: None
     """Called with the name of each write after it was done; may raise."""
+
+    def traffic(self, length: timedelta) -> Traffic:
+        """Return what the proxies counted in the last `length`."""
+        if self.counted is not None:
+            return self.counted(length)
+        bad = {Verdict.PASS: 0, Verdict.FAIL: 50}
+        if self.verdict not in bad:
+            return {}
+        canary = Count(requests=100, bad=bad[self.verdict])
+        return {View.PODS: Tracks(stable=Count(requests=10_000), canary=canary)}
 
     def clock(self) -> datetime:
         """Return the virtual time."""
@@ -192,14 +207,19 @@ class _Router(_Port):
 
 
 class _Metrics(_Port):
-    async def judge(self, measures: Sequence[Measure]) -> Mapping[Key, tuple[Judgement, ...]]:
-        judgement = Judgement(
-            name="success-rate",
-            verdict=self.world.verdict,
-            message=f"success-rate: {self.world.verdict}.",
-            measured_at=self.world.now,
+    async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
+        return {measure.key: self._readings(measure.about) for measure in measures}
+
+    async def try_out(self, key: Key, spec: RolloutSpec) -> None:
+        pass
+
+    def _readings(self, about: Stretch) -> Readings:
+        window, since_last = (
+            None if length is None else Seen(length, self.world.traffic(length))
+            for length in (about.window, about.since_last)
         )
-        return {measure.key: (judgement,) for measure in measures}
+        past = None if about.past_until is None else Past()
+        return Readings(about.at, window, since_last, past=past)
 
 
 class _Events(_Port):

@@ -20,7 +20,7 @@ from canary_operator.adapters.cluster.resources import EVENTS
 from canary_operator.domain.errors import CanaryOperatorError, UnavailableError
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.objects import GROUP, KIND, MANAGER, VERSION
-from canary_operator.domain.status import format_time
+from canary_operator.domain.recorded import format_time
 from canary_operator.ports import Rollout
 
 logger = logging.getLogger(__name__)

@@ -4,8 +4,10 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from time import monotonic
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -14,19 +16,23 @@ from urllib3.util.retry import Retry
 
 from canary_operator.adapters.metrics.errors import (
     MetricsError,
+    OverloadedSourceError,
     QueryOutcome,
     UnavailableSourceError,
     UnreadableAnswerError,
 )
 from canary_operator.adapters.metrics.lanes import BusyLaneError, Lane
+from canary_operator.adapters.metrics.pauses import Pauses
 from canary_operator.adapters.metrics.session import QuerySession
-from canary_operator.domain.istio_telemetry import Row
+from canary_operator.domain.istio_telemetry import Row, Series
 
 SERVER_SHARE: Final = 0.8
 """Share of the timeout that Prometheus itself may use; then it says what took too long."""
 
 GRACE_SECONDS: Final = 0.25
 """How much longer than its timeout a call may take until we stop waiting for its thread."""
+
+_Answer = TypeVar("_Answer")
 
 OnQuery: TypeAlias = Callable[[QueryOutcome], None]
 """Told how each query ended."""
@@ -46,8 +52,8 @@ class PrometheusSettings:
     """Token that is sent with each query; read anew each time."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with each query, for example a tenant."""
-    in_flight: int = 4
-    """Most queries at the same time; at least 2."""
+    in_flight: int = 8
+    """Most queries at the same time; at least 4."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.address)
@@ -64,6 +70,7 @@ class PrometheusClient:
     def __init__(self, settings: PrometheusSettings, on_query: OnQuery) -> None:
         self._seconds = settings.timeout.total_seconds()
         self._on_query = on_query
+        self._pauses = Pauses(monotonic)
         self._session = QuerySession(self._seconds, settings.ca_file, settings.bearer_token_file)
         self._connection = PrometheusConnect(
             url=settings.address.rstrip("/"),
@@ -79,21 +86,49 @@ class PrometheusClient:
         Raises:
             MetricsError: there is no answer, or none that can be read.
         """
+        moment = {"time": f"{at.timestamp():.3f}", "timeout": f"{self._server_milliseconds}ms"}
+        return await self._counted(
+            lambda: _rows(self._connection.custom_query(promql, params=moment)), lane
+        )
+
+    async def query_range(
+        self, promql: str, moments: tuple[datetime, datetime], step: timedelta, lane: Lane
+    ) -> list[Series]:
+        """Return what `promql` was from the first to the last of `moments`, every `step`.
+
+        Raises:
+            MetricsError: there is no answer, or none that can be read.
+        """
+        first, last = moments
+        limit = {"timeout": f"{self._server_milliseconds}ms"}
+        seconds = f"{step.total_seconds():g}"
+        return await self._counted(
+            lambda: _series(
+                self._connection.custom_query_range(promql, first, last, seconds, params=limit)
+            ),
+            lane,
+        )
+
+    async def _counted(self, ask: Callable[[], _Answer], lane: Lane) -> _Answer:
         try:
-            rows = await self._within_time(promql, at, lane)
+            answer = await self._within_time(ask, lane)
         except MetricsError as error:
+            if isinstance(error, OverloadedSourceError):
+                self._pauses.overloaded(error.retry_after)
             self._on_query(error.outcome)
             raise
+        self._pauses.answered()
         self._on_query(QueryOutcome.ANSWERED)
-        return rows
+        return answer
 
     def close(self) -> None:
         """Drop the connections."""
         self._session.close()
 
-    async def _within_time(self, promql: str, at: datetime, lane: Lane) -> list[Row]:
+    async def _within_time(self, ask: Callable[[], _Answer], lane: Lane) -> _Answer:
+        self._refuse_in_a_pause()
         try:
-            return await lane.run(lambda: self._ask(promql, at), self._seconds + GRACE_SECONDS)
+            return await lane.run(lambda: self._ask(ask), self._seconds + GRACE_SECONDS)
         except BusyLaneError:
             raise UnavailableSourceError(
                 "Prometheus is too slow: earlier queries still wait for its answer"
@@ -101,10 +136,18 @@ class PrometheusClient:
         except TimeoutError:
             raise UnavailableSourceError(self._too_late) from None
 
-    def _ask(self, promql: str, at: datetime) -> list[Row]:
-        moment = {"time": f"{at.timestamp():.3f}", "timeout": f"{self._server_milliseconds}ms"}
+    def _refuse_in_a_pause(self) -> None:
+        left = self._pauses.left
+        if left:
+            raise UnavailableSourceError(
+                "Prometheus is overloaded and was not asked; it is asked again in "
+                f"{ceil(left.total_seconds())} s"
+            )
+
+    def _ask(self, ask: Callable[[], _Answer]) -> _Answer:
         try:
-            return _rows(self._connection.custom_query(promql, params=moment))
+            self._refuse_in_a_pause()  # it may have begun while this one waited for its place
+            return ask()
         except requests.Timeout:
             raise UnavailableSourceError(self._too_late) from None
         except requests.RequestException as error:
@@ -129,6 +172,16 @@ def _rows(result: list[Any]) -> list[Row]:
             return [Row({}, float(value))]
         case _:
             return [Row(dict(item["metric"]), float(item["value"][1])) for item in result]
+
+
+def _series(result: list[Any]) -> list[Series]:
+    return [
+        Series(
+            dict(item["metric"]),
+            [(float(moment), float(value)) for moment, value in item["values"]],
+        )
+        for item in result
+    ]
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -1,7 +1,8 @@
 """Why a source of measurements gave none.
 
     MetricsError
-    ├── UnavailableSourceError   no answer: unreachable, slow, overloaded, access refused
+    ├── UnavailableSourceError   no answer: unreachable, slow, access refused
+    │   └── OverloadedSourceError    it says that it has too much to do (HTTP 429, 503)
     ├── RejectedQueryError       Prometheus says that the query is wrong; the message is its own
     └── UnreadableAnswerError    an answer, but not what a query is answered with
 
@@ -9,6 +10,7 @@ Messages are for people and end up in status: one line, in our words, and of the
 the line that Prometheus calls `error`. Never a body, a header or a URL: they may hold secrets.
 """
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -32,10 +34,24 @@ class UnavailableSourceError(MetricsError):
     """Prometheus did not answer; worth a later try."""
 
 
+class OverloadedSourceError(UnavailableSourceError):
+    """Prometheus, or what stands before it, asks for a pause."""
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """How long it wants to be left alone; None where it does not say."""
+
+
 class RejectedQueryError(MetricsError):
     """Prometheus cannot run the query as it is written."""
 
     outcome = QueryOutcome.REJECTED
+
+    def __init__(self, message: str, *, malformed: bool = True) -> None:
+        super().__init__(message)
+        self.malformed = malformed
+        """Whether the text of the query is wrong, whatever the data are."""
 
 
 class UnreadableAnswerError(MetricsError):

@@ -1,14 +1,19 @@
 """Blocking calls beside the event loop, with a bound on how many."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
 
 PATIENCE = 4
 """How many calls' time one call waits for its place: many that are quick soon let it in."""
 
+SLOW_SECONDS = 1.0
+"""Calls that took longer than this are slow."""
+
 _Result = TypeVar("_Result")
+_Owner = TypeVar("_Owner", bound=Hashable)
 
 
 class BusyLaneError(TimeoutError):
@@ -59,3 +64,41 @@ class Lane:
         self._places.release()
         if not call.cancelled():
             call.exception()  # nobody may be left to ask for it
+
+
+class CustomLanes(Generic[_Owner]):
+    """Lanes for calls of many owners: who was slow last waits behind the others that were.
+
+    So owners whose calls are quick never wait for those whose calls are slow, after the first time.
+    """
+
+    def __init__(self, width: int, name: str) -> None:
+        """Prepare.
+
+        Args:
+            width: Most calls at the same time, at least 2; a quarter of them for slow ones.
+            name: What the threads are called.
+        """
+        slow = max(1, width // 4)
+        self._quick = Lane(max(1, width - slow), name)
+        self._slow = Lane(slow, f"{name}-slow")
+        self._slow_owners: set[_Owner] = set()
+
+    @asynccontextmanager
+    async def of(self, owner: _Owner) -> AsyncIterator[Lane]:
+        """Give the lane for a call of `owner`, and remember how long the call took."""
+        lane = self._slow if owner in self._slow_owners else self._quick
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            yield lane
+        finally:
+            if loop.time() - began > SLOW_SECONDS:
+                self._slow_owners.add(owner)
+            else:
+                self._slow_owners.discard(owner)
+
+    def close(self) -> None:
+        """Start no further call."""
+        self._quick.close()
+        self._slow.close()

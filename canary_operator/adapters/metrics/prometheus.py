@@ -1,16 +1,16 @@
 """The port `MetricsSource` over Prometheus.
 
-Built-in checks of rollouts that are judged at about the same time, with windows of equal length,
-share their queries. A custom query runs on its own, in a lane of its own, so however slow it is,
-only its own rollout waits. To have that, judge rollouts in concurrent calls: one call returns when
-all of its rollouts are judged.
+Built-in checks of rollouts that are judged at the same slot, over stretches of equal length, share
+their queries. A custom query runs on its own, in a lane of its own, and one that is slow again and
+again in the lane of the slow: so however slow it is, only its own rollout waits. To have that, read
+rollouts in concurrent calls: one call returns when all of its rollouts are read.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from math import isfinite
+from typing import Any, TypeVar
 
 from canary_operator.adapters.metrics.batches import Batches
 from canary_operator.adapters.metrics.client import OnQuery, PrometheusClient, PrometheusSettings
@@ -19,46 +19,49 @@ from canary_operator.adapters.metrics.errors import (
     RejectedQueryError,
     UnreadableAnswerError,
 )
-from canary_operator.adapters.metrics.lanes import Lane
-from canary_operator.domain.checks import (
-    cannot_tell,
-    judge_latency,
-    judge_query,
-    judge_success_rate,
-)
-from canary_operator.domain.counts import Durations, Traffic
+from canary_operator.adapters.metrics.lanes import CustomLanes, Lane
+from canary_operator.adapters.metrics.slices import Slice, past_slice
+from canary_operator.domain.clumping import WINDOWS
+from canary_operator.domain.counts import Buckets, Count, Durations, Traffic
+from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.istio_telemetry import (
+    PASTS_PER_QUERY,
+    SLOW_PASTS_PER_QUERY,
     SUBJECTS_PER_QUERY,
     Row,
+    Series,
     Subject,
     durations_query,
+    past_durations_query,
+    past_requests_query,
     read_durations,
+    read_past_durations,
+    read_past_requests,
     read_requests,
     requests_query,
 )
 from canary_operator.domain.promql import QueryTemplateError, duration, render_query
+from canary_operator.domain.readings import Answer, Missing, Past, Readings, Seen
 from canary_operator.domain.situation import Settings
-from canary_operator.domain.spec import MetricCheck
-from canary_operator.domain.status import Judgement
-from canary_operator.domain.views import Look
+from canary_operator.domain.spec import RolloutSpec
 from canary_operator.ports import Key, Measure
 
 __all__ = ["PrometheusMetrics", "PrometheusSettings"]
 
-SHARED_FOR = timedelta(milliseconds=500)
-"""Measures so close to each other share queries."""
+PAST_SECONDS = 2.0
+"""How long a check waits for stable's past; it is asked for again at the next one."""
 
+TRY_OUT_SECONDS = 3.0
+"""How long a new spec waits for the answers to its custom queries."""
 
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The time that a shared query looks at."""
+NO_TRY_OUT_SECONDS = 30.0
+"""How long no spec waits any more after one that did so in vain."""
 
-    window: timedelta
-    ends_at: datetime
+_Measured = TypeVar("_Measured")
 
 
 class PrometheusMetrics:
-    """Judges rollouts by what Prometheus knows of their requests."""
+    """Reads what Prometheus knows of the requests of rollouts."""
 
     def __init__(
         self,
@@ -75,48 +78,70 @@ class PrometheusMetrics:
         """
         self._settings = settings
         self._client = PrometheusClient(connection, on_query)
-        shared = max(1, connection.in_flight // 2)
-        self._shared = Lane(shared, "prometheus-shared")
-        self._custom = Lane(max(1, connection.in_flight - shared), "prometheus-custom")
-        self._ends: dict[timedelta, datetime] = {}
-        """End of the latest slice of each window length."""
+        quarter = max(1, connection.in_flight // 4)
+        self._shared = Lane(quarter, "prometheus-shared")
+        self._aside = Lane(quarter, "prometheus-aside")
+        rest = connection.in_flight - 2 * quarter
+        self._custom: CustomLanes[Key] = CustomLanes(rest, "prometheus-custom")
         self._requests = Batches(self._count_requests, SUBJECTS_PER_QUERY)
         self._durations = Batches(self._measure_durations, SUBJECTS_PER_QUERY)
+        self._past_requests = Batches(self._count_past, PASTS_PER_QUERY)
+        self._past_durations = Batches(self._measure_past, SLOW_PASTS_PER_QUERY)
+        self._no_try_out_before = 0.0
 
-    async def judge(self, measures: Sequence[Measure]) -> Mapping[Key, tuple[Judgement, ...]]:
-        """Return one judgement per configured metric, for each of the rollouts."""
-        judged = await asyncio.gather(*(self._judge_rollout(measure) for measure in measures))
-        return {measure.key: found for measure, found in zip(measures, judged, strict=True)}
+    async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
+        """Return what was measured for each of the rollouts."""
+        found = await asyncio.gather(*map(self._read, measures))
+        return {measure.key: one for measure, one in zip(measures, found, strict=True)}
+
+    async def try_out(self, key: Key, spec: RolloutSpec) -> None:
+        """Ask whether the custom queries of a new spec can be run.
+
+        Raises:
+            InvalidSpecError: Prometheus rejects one, in its own words.
+        """
+        queries = [
+            (index, check.query.promql)
+            for index, check in enumerate(spec.analysis.metrics)
+            if check.query
+        ]
+        loop = asyncio.get_running_loop()
+        if not queries or loop.time() < self._no_try_out_before:
+            return
+        try:
+            async with asyncio.timeout(TRY_OUT_SECONDS):
+                await asyncio.gather(*(self._try(key, spec, *query) for query in queries))
+        except TimeoutError:
+            self._no_try_out_before = loop.time() + NO_TRY_OUT_SECONDS
 
     def close(self) -> None:
         """Let go of threads and connections."""
-        self._shared.close()
-        self._custom.close()
+        for lane in (self._shared, self._aside, self._custom):
+            lane.close()
         self._client.close()
 
-    async def _judge_rollout(self, measure: Measure) -> tuple[Judgement, ...]:
-        checks = measure.spec.analysis.metrics
-        return tuple(await asyncio.gather(*(self._judge(check, measure) for check in checks)))
+    async def _read(self, measure: Measure) -> Readings:
+        about = measure.about
+        window, since_last, answers, past = await asyncio.gather(
+            self._seen(measure, about.window),
+            self._seen(measure, about.since_last),
+            self._answers(measure),
+            self._past(measure),
+        )
+        return Readings(about.at, window, since_last, answers, past)
 
-    async def _judge(self, check: MetricCheck, measure: Measure) -> Judgement:
-        look = Look(measure.at, measure.window, measure.weight, measure.spec.analysis.min_requests)
-        try:
-            if check.query:
-                return judge_query(check, await self._run(check.query.promql, measure), look)
-            if check.latency:
-                traffic, durations = await asyncio.gather(
-                    self._traffic_of(measure), self._durations_of(measure)
-                )
-                return judge_latency(check, traffic, durations, look)
-            return judge_success_rate(check, await self._traffic_of(measure), look)
-        except MetricsError as error:
-            return cannot_tell(check, str(error), look)
-
-    async def _traffic_of(self, measure: Measure) -> Traffic:
-        return await self._requests.get(self._slice(measure), self._subject(measure.key))
-
-    async def _durations_of(self, measure: Measure) -> Durations:
-        return await self._durations.get(self._slice(measure), self._subject(measure.key))
+    async def _seen(self, measure: Measure, length: timedelta | None) -> Seen | None:
+        """Return what the proxies counted, if a built-in check asks for it."""
+        metrics = measure.spec.analysis.metrics
+        if length is None or not any(check.compared for check in metrics):
+            return None
+        time = Slice(length, measure.about.at)
+        subject = self._subject(measure.key)
+        traffic = _measured(self._requests.get(time, subject))
+        if not any(check.latency for check in metrics):
+            return Seen(length, await traffic)
+        durations = _measured(self._durations.get(time, subject))
+        return Seen(length, *(await asyncio.gather(traffic, durations)))
 
     async def _count_requests(
         self, time: Slice, subjects: Sequence[Subject]
@@ -132,44 +157,110 @@ class PrometheusMetrics:
 
     async def _ask_shared(self, promql: str, time: Slice) -> list[Row]:
         rows = await self._client.query(promql, time.ends_at, self._shared)
-        if not all(isfinite(row.value) for row in rows):
-            raise UnreadableAnswerError("Prometheus' counts contain something that is no number")
+        _check_finite(row.value for row in rows)
         return rows
 
-    async def _run(self, promql: str, measure: Measure) -> list[float]:
+    # The past of stable.
+
+    async def _past(self, measure: Measure) -> Past | Missing | None:
+        until = measure.about.past_until
+        if until is None:
+            return None
+        time = past_slice(until, measure.spec.analysis.interval)
+        subject = self._subject(measure.key)
+        asked: list[Awaitable[Any]] = [self._past_requests.get(time, subject)]
+        if any(check.latency for check in measure.spec.analysis.metrics):
+            asked.append(self._past_durations.get(time, subject))
+        try:
+            async with asyncio.timeout(PAST_SECONDS):
+                return Past(*(await asyncio.gather(*asked)))
+        except TimeoutError:
+            return Missing("Prometheus is too slow to tell stable's past")
+        except MetricsError as error:
+            return Missing(str(error))
+
+    async def _count_past(
+        self, time: Slice, subjects: Sequence[Subject]
+    ) -> Mapping[Subject, Sequence[Mapping[str, Count]]]:
+        series = await self._ask_past(past_requests_query(subjects, time.window), time)
+        return read_past_requests(series, subjects)
+
+    async def _measure_past(
+        self, time: Slice, subjects: Sequence[Subject]
+    ) -> Mapping[Subject, Sequence[Mapping[str, Buckets]]]:
+        series = await self._ask_past(past_durations_query(subjects, time.window), time)
+        return read_past_durations(series, subjects)
+
+    async def _ask_past(self, promql: str, time: Slice) -> list[Series]:
+        first = time.ends_at - (WINDOWS - 1) * time.window
+        moments = (first, time.ends_at)
+        series = await self._client.query_range(promql, moments, time.window, self._aside)
+        _check_finite(value for one in series for _, value in one.values)
+        return series
+
+    # Custom queries.
+
+    async def _answers(self, measure: Measure) -> Mapping[str, Answer]:
+        asked = {
+            check.name: _measured(self._run(check.query.promql, measure))
+            for check in measure.spec.analysis.metrics
+            if check.query
+        }
+        return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+
+    async def _run(self, promql: str, measure: Measure) -> Sequence[float]:
         """Return the values of a rollout's own query."""
-        allowed, key = self._settings.custom_queries, measure.key
+        rendered = self._rendered(promql, measure.key, measure.spec)
+        at, key = measure.about.at, measure.key
+        async with self._custom.of(key) as lane:
+            return [row.value for row in await self._client.query(rendered, at, lane)]
+
+    async def _try(self, key: Key, spec: RolloutSpec, index: int, promql: str) -> None:
+        try:
+            rendered = self._rendered(promql, key, spec)
+            await self._client.query(rendered, datetime.now(UTC), self._aside)
+        except RejectedQueryError as error:
+            if error.malformed:
+                field = f"spec.analysis.metrics[{index}].query.promql"
+                raise InvalidSpecError(f"{field}: {error}.") from error
+        except MetricsError:
+            pass  # nothing was said about the query
+
+    def _rendered(self, promql: str, key: Key, spec: RolloutSpec) -> str:
+        allowed = self._settings.custom_queries
         if allowed is not None and key.namespace not in allowed:
             raise RejectedQueryError(
                 f"custom queries are not allowed in namespace {key.namespace}; "
                 "ask who runs the operator (--custom-queries), or use a built-in check"
             )
         try:
-            rendered = render_query(promql, self._variables(measure))
+            return render_query(promql, self._variables(key, spec))
         except QueryTemplateError as error:
             raise RejectedQueryError(str(error)) from error
-        return [row.value for row in await self._client.query(rendered, measure.at, self._custom)]
 
-    def _variables(self, measure: Measure) -> dict[str, str]:
-        subject = self._subject(measure.key)
+    def _variables(self, key: Key, spec: RolloutSpec) -> dict[str, str]:
+        subject = self._subject(key)
+        window = spec.analysis.resolved_window(self._settings.scrape_interval)
         return {
             "namespace": subject.namespace,
             "name": subject.name,
             "canary": subject.workload("canary"),
             "stable": subject.workload("stable"),
             "service": subject.host(),
-            "window": duration(measure.window),
+            "window": duration(window),
         }
-
-    def _slice(self, measure: Measure) -> Slice:
-        """Return the window, ending a moment later where that makes it the same for others.
-
-        Later and not earlier, so that it never reaches back to the weight before.
-        """
-        end = self._ends.get(measure.window)
-        if end is None or not measure.at <= end <= measure.at + 2 * SHARED_FOR:
-            end = self._ends[measure.window] = measure.at + SHARED_FOR
-        return Slice(measure.window, end)
 
     def _subject(self, key: Key) -> Subject:
         return Subject(key.namespace, key.name, self._settings.cluster_domain)
+
+
+async def _measured(asked: Awaitable[_Measured]) -> _Measured | Missing:
+    try:
+        return await asked
+    except MetricsError as error:
+        return Missing(str(error))
+
+
+def _check_finite(values: Iterator[float]) -> None:
+    if not all(map(isfinite, values)):
+        raise UnreadableAnswerError("Prometheus' counts contain something that is no number")

@@ -9,6 +9,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from requests import PreparedRequest, Request, Response
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from canary_operator.adapters.metrics.errors import (
+    OverloadedSourceError,
     RejectedQueryError,
     UnavailableSourceError,
     UnreadableAnswerError,
@@ -31,8 +33,17 @@ LONGEST_LINE = 300
 
 READ_SIZE = 1 << 16
 
+MATRIX = frozenset({"matrix"})
 COMPARABLE = frozenset({"vector", "scalar"})
 """Types of results that are numbers at one moment."""
+
+RANGE_PATH = "/query_range"
+
+LONGEST_PAUSE_SECONDS = 300
+"""However long Prometheus asks to be left alone."""
+
+OWN_TROUBLE = frozenset({"timeout", "canceled"})
+"""Kinds of errors that come with HTTP 503 and are about one query, not about Prometheus."""
 
 
 class BearerFile(requests.auth.AuthBase):
@@ -94,7 +105,8 @@ class QuerySession(requests.Session):
         options.update(stream=True, timeout=self._timeout)
         with super().send(request, **options) as response:
             body = _read(response, deadline)
-        _check(response.status_code, body)
+        kinds = MATRIX if str(request.url).endswith(RANGE_PATH) else COMPARABLE
+        _check(response, body, kinds)
         response.raw = io.BytesIO(body)
         return response
 
@@ -124,13 +136,13 @@ def _chunks(response: Response) -> Iterator[bytes]:
         raise UnavailableSourceError("Prometheus' answer broke off") from None
 
 
-def _check(status: int, body: bytes) -> None:
+def _check(response: Response, body: bytes, kinds: frozenset[str]) -> None:
     document = _document(body)
-    if status != HTTPStatus.OK:
-        raise _refusal(status, _error_line(document))
+    if response.status_code != HTTPStatus.OK:
+        raise _refusal(response, document)
     match document:
         case {"status": "success", "data": {"resultType": str() as kind, "result": list()}}:
-            if kind not in COMPARABLE:
+            if kind not in kinds:
                 raise RejectedQueryError(f"the query gives a {kind} where a number is expected")
         case _:
             raise UnreadableAnswerError(
@@ -138,11 +150,29 @@ def _check(status: int, body: bytes) -> None:
             )
 
 
-def _refusal(status: int, line: str) -> RejectedQueryError | UnavailableSourceError:
+def _refusal(response: Response, document: object) -> RejectedQueryError | UnavailableSourceError:
+    status, line = response.status_code, _error_line(document)
     if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and line:
-        return RejectedQueryError(f"Prometheus rejected the query: {line}")
-    detail = line or _phrase(status)
-    return UnavailableSourceError(f"Prometheus answered HTTP {status} ({detail})")
+        malformed = status == HTTPStatus.BAD_REQUEST
+        return RejectedQueryError(f"Prometheus rejected the query: {line}", malformed=malformed)
+    words = f"Prometheus answered HTTP {status} ({line or _phrase(status)})"
+    if status == HTTPStatus.TOO_MANY_REQUESTS or _is_overloaded(status, document):
+        return OverloadedSourceError(words, _retry_after(response))
+    return UnavailableSourceError(words)
+
+
+def _is_overloaded(status: int, document: object) -> bool:
+    if status != HTTPStatus.SERVICE_UNAVAILABLE:
+        return False
+    kind = document.get("errorType") if isinstance(document, dict) else None
+    return kind not in OWN_TROUBLE
+
+
+def _retry_after(response: Response) -> timedelta | None:
+    text = response.headers.get("Retry-After", "")
+    if not text.isascii() or not text.isdigit():
+        return None
+    return timedelta(seconds=min(int(text[:6]), LONGEST_PAUSE_SECONDS))
 
 
 def _error_line(document: object) -> str:

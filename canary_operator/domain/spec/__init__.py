@@ -6,12 +6,13 @@ unchanged.
 
     kinds.py     single values: numbers, durations, names
     schema.py    base of the models, and rules across fields
-    template.py  service.py  traffic.py  strategy.py  analysis.py
+    template.py  service.py  traffic.py  strategy.py  analysis.py  comparison.py
     rollout.py   all of it; `parse_spec`
     problems.py  what is wrong, in sentences
 """
 
 from canary_operator.domain.spec.analysis import Analysis, Latency, MetricCheck, Query, SuccessRate
+from canary_operator.domain.spec.comparison import Comparison, Guardrail, Healthy
 from canary_operator.domain.spec.problems import Problem, find_problems
 from canary_operator.domain.spec.rollout import RolloutSpec, check_name, parse_spec
 from canary_operator.domain.spec.service import PortSpec, ServicePort, ServiceSpec
@@ -21,6 +22,9 @@ from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
 
 __all__ = [
     "Analysis",
+    "Comparison",
+    "Guardrail",
+    "Healthy",
     "IstioTraffic",
     "Latency",
     "MetricCheck",

@@ -123,6 +123,65 @@ def percent(*, with_hundred: bool) -> Kind:
     )
 
 
+PERCENTAGE = "^[0-9]{1,3}([.][0-9]{1,6})?%$"
+
+
+def percentage(*, with_zero: bool = False, with_hundred: bool = False) -> Kind:
+    """Return the kind of percentages with their sign, such as `0.5%`; read as a fraction."""
+
+    def read(value: Any) -> float:
+        written = _text(value)
+        number = float(_within(written, matches(PERCENTAGE, written))[:-1])
+        low = number > 0 or (with_zero and number == 0)
+        high = number < ALL or (with_hundred and number == ALL)
+        return float(_within(number, low and high)) / ALL
+
+    def advice(value: Any) -> str | None:
+        number = value.strip().rstrip("%").strip() if isinstance(value, str) else value
+        try:
+            meant = f"{float(number):g}%"
+            read(meant)
+        except (TypeError, ValueError):
+            return None
+        return None if meant == value else f"did you mean {meant}?"
+
+    lower, upper = ("at least" if with_zero else "above"), ("at most" if with_hundred else "below")
+    least, most = (">=" if with_zero else ">"), ("<=" if with_hundred else "<")
+    digits = "double(self.substring(0, self.size() - 1))"
+    return Kind(
+        message=f"must be a percentage such as 1% or 0.5%, {lower} 0% and {upper} {ALL}%",
+        read=read,
+        schema={"type": "string", "maxLength": 11, "pattern": PERCENTAGE},
+        cel=f"self.matches('{PERCENTAGE}') && {digits} {least} 0.0 && {digits} {most} {ALL}.0",
+        advice=advice,
+        write=lambda value: f"{value * ALL:g}%",
+    )
+
+
+AUTO = "auto"
+CLUMPING = "^(auto|[1-9][0-9]{0,2}([.][0-9]{1,3})?)$"
+
+
+def clumping() -> Kind:
+    """Return the kind of clump sizes: a number from 1, or `auto`, which is read as None."""
+
+    def read(value: Any) -> float | None:
+        if isinstance(value, str):
+            known = _within(value, matches(CLUMPING, value))
+            return None if known == AUTO else float(known)
+        whole_number = whole(1, 999).read(value)
+        return float(whole_number)
+
+    return Kind(
+        message="must be auto or a number of requests from 1 to 999 (in quotes unless it is "
+        'whole, such as "1.5")',
+        read=read,
+        schema={"x-kubernetes-int-or-string": True, "maxLength": 7},
+        cel=f"type(self) == int ? self >= 1 && self <= 999 : self.matches('{CLUMPING}')",
+        write=lambda value: AUTO if value is None else f"{value:g}",
+    )
+
+
 def _finite(value: Any) -> int | float:
     """Return a finite number as it is; neither text nor true or false is one."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
