@@ -23,7 +23,7 @@ def difference(window: Window, clumping: float = 1.0) -> tuple[float, float]:
     Example:
         >>> low, high = difference(Window(1203, 14, 22917, 11))
         >>> round(100 * low, 2), round(100 * high, 2)
-        (0.65, 1.9)
+        (0.64, 1.9)
     """
     canary, stable = (
         (bad / requests, _wilson(bad / clumping, requests / clumping))

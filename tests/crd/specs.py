@@ -168,6 +168,40 @@ GOOD: Mapping[str, dict[str, Any]] = {
     "a percent that was meant as a share": edited(
         SMALLEST, {"analysis.metrics": [{"name": "a", "successRate": {"min": 0.99}}]}
     ),
+    "a comparison and nothing else": edited(SMALLEST, {"analysis": {"comparison": {}}}),
+    "a comparison without limits": edited(
+        SMALLEST,
+        {
+            "analysis": {
+                "comparison": {"errorClumping": "1.5", "guardrail": {"then": "Wait"}},
+                "metrics": [
+                    {"name": "a", "successRate": {}},
+                    {"name": "b", "latency": {"max": "300ms"}, "dryRun": True},
+                ],
+            }
+        },
+    ),
+    "everything of a comparison": edited(
+        FULL,
+        {
+            "analysis.comparison": {
+                "falseRollbackRisk": "0.1%",
+                "tolerance": "0%",
+                "healthy": {
+                    "margin": "100%",
+                    "risk": "99.999999%",
+                    "minWindows": 2,
+                    "advanceEarly": True,
+                },
+                "minWindows": 1000,
+                "errorClumping": "auto",
+                "holdAtOdds": 1,
+                "guardrail": {"maxBad": "10%", "maxHold": "10m", "then": "Rollback"},
+                "onInsufficientData": "Wait",
+            }
+        },
+    ),
+    "clumps of a whole size": edited(SMALLEST, {"analysis.comparison.errorClumping": 999}),
     "numbers at their bounds": edited(
         SMALLEST,
         {

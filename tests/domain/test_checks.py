@@ -4,23 +4,19 @@ from typing import Any
 
 import pytest
 
-from canary_operator.domain.checks import (
-    cannot_tell,
-    judge_latency,
-    judge_query,
-    judge_success_rate,
-    threshold_of,
-)
+from canary_operator.domain.checks import answer_of, cannot_tell, limits_of, threshold_of
 from canary_operator.domain.counts import (
     Buckets,
     Count,
+    Histograms,
     Outcome,
     Tracks,
     Traffic,
     View,
     outcome_of,
 )
-from canary_operator.domain.latency import Percentile, percentile
+from canary_operator.domain.latency import Percentile, Slow, percentile, slower_than
+from canary_operator.domain.reasons import Reason
 from canary_operator.domain.spec import Latency, MetricCheck, Query, SuccessRate
 from canary_operator.domain.status import Verdict
 from canary_operator.domain.views import Look
@@ -86,7 +82,7 @@ def test_what_labels_say_of_a_request(labels: tuple[str, str, str, str], expecte
             seen(Count(12_031, bad=6)),
             PASS,
             "99.95 %",
-            "success-rate: 6 of 12,031 canary requests failed (99.95 %), at least 99 % is asked; "
+            "6 of 12,031 canary requests failed (99.95 %), at least 99 % is asked; "
             "seen by the callers",
             id="few errors pass",
         ),
@@ -94,7 +90,7 @@ def test_what_labels_say_of_a_request(labels: tuple[str, str, str, str], expecte
             seen(Count(1203, bad=14)),
             FAIL,
             "98.83 %",
-            "success-rate: 14 of 1,203 canary requests failed (98.83 %), at least 99 % is asked; "
+            "14 of 1,203 canary requests failed (98.83 %), at least 99 % is asked; "
             "seen by the callers",
             id="many errors fail",
         ),
@@ -147,7 +143,7 @@ def test_what_labels_say_of_a_request(labels: tuple[str, str, str, str], expecte
             seen(Count(9, bad=9)),
             INCONCLUSIVE,
             None,
-            "success-rate: 9 canary requests in 60 s, at least 10 are needed to tell",
+            "9 canary requests in 60 s, at least 10 are needed to tell",
             id="too few requests prove nothing, not even errors",
         ),
         pytest.param(
@@ -162,7 +158,7 @@ def test_what_labels_say_of_a_request(labels: tuple[str, str, str, str], expecte
             seen(NOTHING),
             INCONCLUSIVE,
             None,
-            "success-rate: RoutingNotObserved: no request reached the canary in 60 s, although "
+            "RoutingNotObserved: no request reached the canary in 60 s, although "
             "its weight is 20 % and stable got 5,000; do the callers follow the route?",
             id="the canary gets nothing although stable does",
         ),
@@ -176,10 +172,10 @@ def test_what_labels_say_of_a_request(labels: tuple[str, str, str, str], expecte
     ],
 )
 def test_success_rate(traffic: Traffic, verdict: Verdict, value: str | None, words: str) -> None:
-    judged = judge_success_rate(success_rate(), traffic, LOOK)
-    assert (verdict, value, "≥ 99 %") == (judged.verdict, judged.value, judged.threshold)
-    assert words in judged.message
-    assert (judged.name, judged.measured_at) == ("success-rate", AT)
+    found = limits_of(success_rate(), traffic, {}, LOOK)
+    assert (verdict, value) == (found.verdict, found.value)
+    assert words in found.text
+    assert found.canary is not None
 
 
 @pytest.mark.parametrize(
@@ -189,7 +185,7 @@ def test_success_rate(traffic: Traffic, verdict: Verdict, value: str | None, wor
             Count(10, hung_up=40),
             Count(899, hung_up=1),
             FAIL,
-            "success-rate: 40 of 50 (80 %) canary callers hung up before the response, with "
+            "40 of 50 (80 %) canary callers hung up before the response, with "
             "stable 1 of 900 (0.11 %), so the canary seems to hang; seen by the callers",
             id="a version that hangs fails",
         ),
@@ -224,26 +220,29 @@ def test_success_rate(traffic: Traffic, verdict: Verdict, value: str | None, wor
 )
 def test_callers_that_hang_up(canary: Count, stable: Count, verdict: Verdict, words: str) -> None:
     traffic = {View.CALLERS: Tracks(stable, canary)}
-    assert words in judge_success_rate(success_rate(), traffic, LOOK).message
-    assert verdict is judge_success_rate(success_rate(), traffic, LOOK).verdict
+    found = limits_of(success_rate(), traffic, {}, LOOK)
+    assert words in found.text
+    assert verdict is found.verdict
 
 
 def test_a_hanging_version_fails_the_latency_check_too() -> None:
     traffic = {View.CALLERS: Tracks(STABLE, Count(0, hung_up=40))}
-    assert judge_latency(latency(500), traffic, {}, LOOK).verdict is FAIL
+    assert limits_of(latency(500), traffic, {}, LOOK).verdict is FAIL
 
 
 def test_digits_follow_the_limit() -> None:
-    judged = judge_success_rate(success_rate(99.995), seen(Count(1_000_000, bad=49)), LOOK)
-    assert (judged.value, judged.threshold) == ("99.995 %", "≥ 99.995 %")
+    check = success_rate(99.995)
+    found = limits_of(check, seen(Count(1_000_000, bad=49)), {}, LOOK)
+    assert (found.value, threshold_of(check)) == ("99.995 %", "≥ 99.995 %")
 
 
 @pytest.mark.parametrize(("weight", "due"), [(0, False), (1, False), (100, True)])
 def test_whether_a_silent_canary_is_a_routing_problem(weight: int, due: bool) -> None:
     look = Look(AT, timedelta(seconds=60), weight, min_requests=10)
-    judged = judge_success_rate(success_rate(), seen(NOTHING, stable=Count(100)), look)
-    assert judged.verdict is INCONCLUSIVE
-    assert due is ("RoutingNotObserved" in judged.message)
+    found = limits_of(success_rate(), seen(NOTHING, stable=Count(100)), {}, look)
+    assert found.verdict is INCONCLUSIVE
+    assert due is ("RoutingNotObserved" in found.text)
+    assert due is (found.reason is Reason.ROUTING_NOT_OBSERVED)
 
 
 SPREAD: Buckets = {100: 50, 250: 90, 500: 100, 1000: 100, math.inf: 100}
@@ -253,8 +252,10 @@ SPREAD: Buckets = {100: 50, 250: 90, 500: 100, 1000: 100, math.inf: 100}
     ("buckets", "percent", "expected"),
     [
         pytest.param(SPREAD, 50, Percentile(100), id="a bound itself"),
-        pytest.param(SPREAD, 25, Percentile(50), id="inside the first bucket, from zero"),
-        pytest.param(SPREAD, 95, Percentile(375), id="between two bounds"),
+        pytest.param(
+            SPREAD, 25, Percentile(50, between=(0, 100)), id="inside the first bucket, from zero"
+        ),
+        pytest.param(SPREAD, 95, Percentile(375, between=(250, 500)), id="between two bounds"),
         pytest.param({100: 5, math.inf: 10}, 90, Percentile(100, beyond=True), id="beyond"),
         pytest.param({math.inf: 10}, 90, Percentile(0, beyond=True), id="no bound at all"),
         pytest.param({100: 0, math.inf: 0}, 90, None, id="no request"),
@@ -268,6 +269,24 @@ def test_percentile(buckets: Buckets, percent: float, expected: Percentile | Non
 
 
 @pytest.mark.parametrize(
+    ("buckets", "bound", "expected"),
+    [
+        pytest.param(SPREAD, 250, Slow(100, 10), id="a bound itself counts exactly"),
+        pytest.param(SPREAD, 375, Slow(100, 5, (250, 500)), id="between two bounds"),
+        pytest.param(SPREAD, 50, Slow(100, 75, (0, 100)), id="below the first bound"),
+        pytest.param(SPREAD, 1001, None, id="above the last bound nothing can be told"),
+        pytest.param({100: 90, 500: 95, math.inf: 100}, 300, Slow(100, 7.5, (100, 500)), id="gap"),
+        pytest.param({100: 10, 250: 10}, 100, None, id="a histogram without +Inf"),
+        pytest.param({100: 0, math.inf: 0}, 100, None, id="no request"),
+        pytest.param({100: 60, 250: 59, math.inf: 60}, 250, Slow(60, 1), id="a dent"),
+        pytest.param({100: 61, math.inf: 60}, 100, Slow(60, 0), id="never less than none"),
+    ],
+)
+def test_slow_requests(buckets: Buckets, bound: float, expected: Slow | None) -> None:
+    assert expected == slower_than(buckets, bound)
+
+
+@pytest.mark.parametrize(
     ("buckets", "limit", "verdict", "value", "words"),
     [
         pytest.param(
@@ -275,8 +294,8 @@ def test_percentile(buckets: Buckets, percent: float, expected: Percentile | Non
             500,
             PASS,
             "475 ms",
-            "latency: 99 % of 100 canary requests took up to about 475 ms, at most 500 ms is "
-            "asked; seen by the callers",
+            "99 % of 100 canary requests took up to about 475 ms (estimated between the bounds 250 "
+            "and 500 ms), at most 500 ms is asked; seen by the callers",
             id="fast enough",
         ),
         pytest.param(SPREAD, 474, FAIL, "475 ms", "at most 474 ms is asked", id="too slow"),
@@ -309,7 +328,7 @@ def test_percentile(buckets: Buckets, percent: float, expected: Percentile | Non
             500,
             INCONCLUSIVE,
             None,
-            "latency: no durations of the 500 canary requests in 60 s",
+            "no durations of the 500 canary requests in 60 s",
             id="requests without durations",
         ),
     ],
@@ -317,24 +336,27 @@ def test_percentile(buckets: Buckets, percent: float, expected: Percentile | Non
 def test_latency(
     buckets: Buckets, limit: float, verdict: Verdict, value: str | None, words: str
 ) -> None:
-    durations = {View.CALLERS: buckets, View.PODS: {100.0: 500.0, math.inf: 500.0}}
+    durations = {
+        View.CALLERS: Histograms(canary=buckets),
+        View.PODS: Histograms(canary={100.0: 500.0, math.inf: 500.0}),
+    }
     if value is None:
         del durations[View.PODS]
-    judged = judge_latency(latency(limit), seen(Count(500)), durations, LOOK)
-    assert (verdict, value) == (judged.verdict, judged.value)
-    assert words in judged.message
+    found = limits_of(latency(limit), seen(Count(500)), durations, LOOK)
+    assert (verdict, value) == (found.verdict, found.value)
+    assert words in found.text
 
 
 def test_latency_without_traffic_is_told_like_the_success_rate() -> None:
-    judged = judge_latency(latency(500), seen(NOTHING), {}, LOOK)
-    assert judged.verdict is INCONCLUSIVE
-    assert "RoutingNotObserved" in judged.message
+    found = limits_of(latency(500), seen(NOTHING), {}, LOOK)
+    assert found.verdict is INCONCLUSIVE
+    assert "RoutingNotObserved" in found.text
 
 
 @pytest.mark.parametrize(
     ("limits", "values", "verdict", "words"),
     [
-        ({"max": 0.01}, [0.003], PASS, "carts: the query gave 0.003, ≤ 0.01 is asked"),
+        ({"max": 0.01}, [0.003], PASS, "the query gave 0.003, ≤ 0.01 is asked"),
         ({"max": 0.01}, [0.01], PASS, "0.01"),
         ({"max": 0.01}, [0.02], FAIL, "the query gave 0.02, ≤ 0.01 is asked"),
         ({"min": 5}, [4], FAIL, "≥ 5"),
@@ -347,22 +369,22 @@ def test_latency_without_traffic_is_told_like_the_success_rate() -> None:
     ],
 )
 def test_query(limits: dict[str, Any], values: list[float], verdict: Verdict, words: str) -> None:
-    judged = judge_query(query(**limits), values, LOOK)
-    assert verdict is judged.verdict
-    assert words in judged.message
-    assert (judged.value is None) is (verdict is INCONCLUSIVE)
+    found = answer_of(query(**limits), values)
+    assert verdict is found.verdict
+    assert words in found.text
+    assert (found.value is None) is (verdict is INCONCLUSIVE)
 
 
 def test_a_check_that_could_not_be_made_says_why() -> None:
-    judged = cannot_tell(latency(2500), "Prometheus did not answer within 5 s", LOOK)
-    assert judged.verdict is INCONCLUSIVE
-    assert judged.message == "latency: Prometheus did not answer within 5 s"
-    assert (judged.value, judged.threshold) == (None, "≤ 2,500 ms")
+    found = cannot_tell("Prometheus did not answer within 5 s")
+    assert found.verdict is INCONCLUSIVE
+    assert found.text == "Prometheus did not answer within 5 s"
+    assert found.value is None
 
 
 def test_a_check_is_not_judged_as_another_kind() -> None:
     with pytest.raises(ValueError, match="of another kind"):
-        judge_latency(success_rate(), {}, {}, LOOK)
+        answer_of(success_rate(), [1])
 
 
 @pytest.mark.parametrize(
@@ -370,6 +392,7 @@ def test_a_check_is_not_judged_as_another_kind() -> None:
     [
         (success_rate(99.9), "≥ 99.9 %"),
         (latency(1.5), "≤ 1.5 ms"),
+        (latency(2500), "≤ 2,500 ms"),
         (query(min=1), "≥ 1"),
         (query(min=1, max=2.5), "≥ 1 and ≤ 2.5"),
     ],

@@ -25,8 +25,10 @@ from canary_operator.domain.actions import (
     ServeStable,
     Start,
 )
+from canary_operator.domain.counts import Count, Tracks, Traffic, View
 from canary_operator.domain.decide import decide
 from canary_operator.domain.phase import ON_TRIAL, TRANSITIONS, Phase, Trigger
+from canary_operator.domain.readings import Readings, Seen
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.requests import parse_request
 from canary_operator.domain.situation import (
@@ -88,13 +90,20 @@ def ask(request: str) -> Change:
     return having(request=parse_request(request))
 
 
+def counted(verdict: Verdict) -> Traffic:
+    """Return counts that lead to `verdict`."""
+    if verdict is Verdict.INCONCLUSIVE:
+        return {}
+    canary = Count(requests=100, bad=50 if verdict is Verdict.FAIL else 0)
+    return {View.PODS: Tracks(stable=Count(requests=1000), canary=canary)}
+
+
 def check(verdict: Verdict, **changes: Any) -> Change:
     def change(at: Situation) -> Situation:
         found = CheckResult(
-            judgements=(Judgement(name="success-rate", verdict=verdict, message="measured."),),
+            readings=Readings(NOW, Seen(seconds(5), counted(verdict))),
             revision=CANARY,
             weight_applied_at=at.status.weight_applied_at or NOW,
-            at=NOW,
         )
         return replace(at, check=replace(found, **changes))
 

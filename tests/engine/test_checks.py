@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from canary_operator.domain.phase import Phase
+from canary_operator.domain.readings import NOT_MEASURED, Readings, Seen
 from canary_operator.domain.situation import CheckResult, Situation, Wanted
-from canary_operator.domain.spec import parse_spec
+from canary_operator.domain.spec import RolloutSpec, parse_spec
 from canary_operator.domain.status import (
     Attempt,
     CheckRecord,
-    Judgement,
     RolloutStatus,
     Verdict,
 )
@@ -25,7 +25,7 @@ from canary_operator.testing.builders import spec
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 APPLIED = NOW - timedelta(seconds=5)
 WEB, API = Key("demo", "web"), Key("demo", "api")
-PASSED = (Judgement(name="success-rate", verdict=Verdict.PASS),)
+PASSED = Readings(NOW, Seen(timedelta(seconds=5), {}))
 QUERY = {"interval": "5s", "metrics": [{"name": "own", "query": {"promql": "1", "max": 1}}]}
 
 
@@ -50,9 +50,12 @@ class Source:
         self.gate = asyncio.Event()
         self.gate.set()
         self.begun = asyncio.Event()
-        self.answer: Mapping[Key, tuple[Judgement, ...]] | Exception = {WEB: PASSED, API: PASSED}
+        self.answer: Mapping[Key, Readings] | Exception = {WEB: PASSED, API: PASSED}
 
-    async def judge(self, measures: Sequence[Measure]) -> Mapping[Key, tuple[Judgement, ...]]:
+    async def try_out(self, key: Key, spec: RolloutSpec) -> None:
+        pass
+
+    async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
         self.asked.append({measure.key for measure in measures})
         self.begun.set()
         await self.gate.wait()
@@ -99,7 +102,7 @@ async def test_a_due_check_is_made_and_wakes_the_rollout(checks: Checks, woken: 
     assert checks.busy
     assert checks.result(WEB) is None
     await woken.wait()
-    assert checks.result(WEB) == CheckResult(PASSED, "b" * 10, APPLIED, NOW)
+    assert checks.result(WEB) == CheckResult(PASSED, "b" * 10, APPLIED)
     assert not checks.busy
 
 
@@ -146,7 +149,7 @@ async def test_a_recorded_result_makes_room_for_the_next(
     result = checks.result(WEB)
     assert result is not None
     checks.recorded(WEB, None)
-    checks.recorded(WEB, replace(result, at=NOW - timedelta(seconds=9)))  # another one
+    checks.recorded(WEB, replace(result, revision="c" * 10))  # another one
     assert checks.result(WEB) is result
     checks.recorded(WEB, result)
     assert checks.result(WEB) is None
@@ -178,7 +181,6 @@ async def test_a_query_of_ones_own_holds_up_nobody_else(
     "answer",
     [
         pytest.param({}, id="no answer"),
-        pytest.param({WEB: ()}, id="an empty answer"),
         pytest.param(RuntimeError("a bug"), id="an error that should not be"),
     ],
 )
@@ -190,9 +192,9 @@ async def test_what_is_not_known_is_inconclusive(
     await woken.wait()
     result = checks.result(WEB)
     assert result is not None
-    assert [(j.name, j.verdict) for j in result.judgements] == [
-        ("success-rate", Verdict.INCONCLUSIVE)
-    ]
+    assert result.readings.window is not None
+    assert result.readings.window.traffic is NOT_MEASURED
+    assert result.at == NOW
     assert not checks.busy
 
 
