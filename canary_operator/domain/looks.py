@@ -87,13 +87,21 @@ def _since_last(at: Situation, moment: datetime, applied: datetime) -> timedelta
 
 
 def _past_until(at: Situation) -> datetime | None:
-    """Return when stable's past ended, if the size of its clumps of failures is not known yet."""
+    """Return when stable's past ended, while the size of its clumps of failures is not known.
+
+    It matters before harm can be proven, so it is not asked for later.
+    """
     terms = at.spec.analysis.comparison
     if terms is None or terms.error_clumping is not None:
         return None
-    names = {check.name for check in at.spec.analysis.metrics if check.compared}
-    known = {one.name for one in at.attempt.evidence if one.clumping is not None}
-    return None if names <= known else at.attempt.started_at
+    known = {one.name: one for one in at.attempt.evidence}
+    open_ = any(
+        (one := known.get(check.name)) is None
+        or (one.clumping is None and one.windows < terms.min_windows)
+        for check in at.spec.analysis.metrics
+        if check.compared
+    )
+    return at.attempt.started_at if open_ else None
 
 
 def _next_slot(moment: datetime, interval: timedelta) -> datetime:
