@@ -82,8 +82,8 @@ def _last_verdict(before: Situation) -> Verdict | None:
 
 
 def _only_gathers(metrics: Iterable[Judgement]) -> bool:
-    """Whether a check is inconclusive for no other reason than that time has to pass."""
-    unclear = [m.reason for m in metrics if m.verdict is Verdict.INCONCLUSIVE and not m.dry_run]
+    """Whether a check did not pass for no other reason than that time has to pass."""
+    unclear = [m.reason for m in metrics if m.verdict is not Verdict.PASS and not m.dry_run]
     return all(reason == Reason.GATHERING_EVIDENCE for reason in unclear)
 
 

@@ -4,10 +4,12 @@
 |---|---|---|
 | `VERSION` | `unknown` | told in the header `x-version` and in the body |
 | `ERROR_RATE` | `0` | share of answers that are 500: `0.08` or `8%` |
+| `DEPENDENCY` | none | a file; while it is missing every answer is 500, as with a database away |
 | `LATENCY` | `0s` | time to an answer, as a Go duration: `20ms`, `1m30s` |
 | `LATENCY_JITTER` | `0s` | the time varies evenly by up to this much, both ways |
 | `CRASH_AFTER` | never | exits with code 1 after this time; `0s`: before it listens |
 | `REFUSE` | `false` | listens nowhere |
+| `REFUSE_AFTER` | never | stops listening after this time, and goes on running |
 | `UNHEALTHY` | `false` | `/healthz` answers 503 instead of 200; it is never late |
 """
 
@@ -16,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 _UNIT_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -29,10 +32,13 @@ class Behaviour:
     version: str = "unknown"
     error_rate: float = 0.0
     """Fraction of answers that are errors, 0 to 1."""
+    dependency: Path | None = None
+    """Every answer is an error while this file is missing."""
     latency_seconds: float = 0.0
     jitter_seconds: float = 0.0
     crash_after_seconds: float | None = None
     refuses: bool = False
+    refuse_after_seconds: float | None = None
     is_healthy: bool = True
 
     @classmethod
@@ -42,13 +48,16 @@ class Behaviour:
         Raises:
             ValueError: a variable cannot be understood; the message names it.
         """
+        refuse_after = environment.get("REFUSE_AFTER")
         crash_after = environment.get("CRASH_AFTER")
         return cls(
             version=environment.get("VERSION", "unknown"),
             error_rate=fraction(environment.get("ERROR_RATE", "0")),
+            dependency=Path(needed) if (needed := environment.get("DEPENDENCY")) else None,
             latency_seconds=duration_seconds(environment.get("LATENCY", "0s")),
             jitter_seconds=duration_seconds(environment.get("LATENCY_JITTER", "0s")),
             crash_after_seconds=duration_seconds(crash_after) if crash_after else None,
+            refuse_after_seconds=duration_seconds(refuse_after) if refuse_after else None,
             refuses=is_true(environment.get("REFUSE", "")),
             is_healthy=not is_true(environment.get("UNHEALTHY", "")),
         )
@@ -63,6 +72,8 @@ class Behaviour:
     def next_status(self) -> HTTPStatus:
         """Return the status of the next answer."""
         failed = self.error_rate > 0 and random.random() < self.error_rate
+        if self.dependency is not None and not self.dependency.exists():
+            failed = True
         return HTTPStatus.INTERNAL_SERVER_ERROR if failed else HTTPStatus.OK
 
 

@@ -47,6 +47,8 @@ class Server:
             return
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(lambda: Connection(self), host, port, backlog=512)
+        if self.behaviour.refuse_after_seconds is not None:
+            loop.call_later(self.behaviour.refuse_after_seconds, self._refuse, listener)
         await self._ended.wait()
         self.is_draining = True
         listener.close()
@@ -54,6 +56,12 @@ class Server:
             connection.end_soon()
         if self.connections:
             await self._deserted.wait()
+
+    def _refuse(self, listener: asyncio.Server) -> None:
+        """Listen no more, as a server whose acceptor died; the process goes on."""
+        listener.close()
+        for connection in list(self.connections):
+            connection.end_soon()
 
     def forget(self, connection: "Connection") -> None:
         """Note that a caller is gone; the last one lets the end come."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
-from canary_operator.domain.errors import ConflictError
+from canary_operator.domain.errors import ConflictError, InvalidSpecError
 from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Past, Readings, Seen
@@ -42,6 +42,8 @@ class World:
     verdict: Verdict = Verdict.PASS
     counted: Callable[[timedelta], Traffic] | None = None
     """Says what the proxies counted in so long; what leads to `verdict` where it is None."""
+    rejected_queries: set[str] = field(default_factory=set)
+    """Custom queries that Prometheus would not run."""
     broken: set[str] = field(default_factory=set)
     """Revisions whose pods never become available."""
     events: list[Notice] = field(default_factory=list)
@@ -210,8 +212,10 @@ class _Metrics(_Port):
     async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
         return {measure.key: self._readings(measure.about) for measure in measures}
 
-    async def try_out(self, key: Key, spec: RolloutSpec) -> None:
-        pass
+    async def try_out(self, key: Key, spec: RolloutSpec) -> None:  # noqa: ARG002
+        for check in spec.analysis.metrics:
+            if check.query and check.query.promql in self.world.rejected_queries:
+                raise InvalidSpecError(f"{check.name}: Prometheus rejected the query.")
 
     def _readings(self, about: Stretch) -> Readings:
         window, since_last = (

@@ -1,8 +1,15 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from canary_operator.domain.acceptance import check_target_ports, read_spec, settings_of
+from canary_operator.domain.acceptance import (
+    check_interval,
+    check_target_ports,
+    doubts_about,
+    read_spec,
+    settings_of,
+)
 from canary_operator.domain.diagram import BEGIN, END, draw, with_diagram
 from canary_operator.domain.errors import HostNotAllowedError, InvalidRolloutError, InvalidSpecError
 from canary_operator.domain.phase import TRANSITIONS
@@ -140,3 +147,37 @@ def test_a_status_patch_has_only_what_changed(
     before: dict[str, Any], after: dict[str, Any], patch: dict[str, Any]
 ) -> None:
     assert merge_patch(before, after) == patch
+
+
+@pytest.mark.parametrize(
+    ("metric", "doubt"),
+    [
+        pytest.param(
+            {"name": "a", "successRate": {"min": 0.99}},
+            "spec.analysis.metrics[0].successRate.min is 0.99, which means 0.99 %: it is a "
+            "percentage. If 99 % is meant, write 99.",
+            id="a fraction",
+        ),
+        pytest.param(
+            {"name": "a", "latency": {"percentile": 0.95, "max": "1s"}},
+            "spec.analysis.metrics[0].latency.percentile is 0.95, which means 0.95 %: it is a "
+            "percentage. If 95 % is meant, write 95.",
+            id="a percentile as a fraction",
+        ),
+        pytest.param({"name": "a", "successRate": {"min": 99}}, None, id="a percentage"),
+        pytest.param({"name": "a", "query": {"promql": "up", "max": 0.5}}, None, id="a query"),
+    ],
+)
+def test_percentages_that_look_like_fractions_are_doubted(
+    metric: dict[str, Any], doubt: str | None
+) -> None:
+    accepted = read(spec(analysis={"metrics": [metric]}))
+    assert list(doubts_about(accepted)) == ([doubt] if doubt else [])
+
+
+def test_an_interval_without_a_scrape_is_refused() -> None:
+    accepted = read(spec(analysis={"interval": "10s"}))
+    check_interval(accepted, Settings(scrape_interval=timedelta(seconds=10)))
+    with pytest.raises(InvalidSpecError, match="--prometheus-scrape-interval") as refused:
+        check_interval(accepted, Settings(scrape_interval=timedelta(seconds=15)))
+    assert "spec.analysis.interval is 10s, but must not be shorter than 15s" in str(refused.value)

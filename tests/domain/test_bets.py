@@ -132,7 +132,7 @@ def test_a_noisy_service_cannot_prove_a_narrow_margin() -> None:
 
 def test_a_healthy_canary_is_hardly_ever_called_worse() -> None:
     """5,000 rollouts of 24 looks; the promise is 1 %, and the bets keep far below."""
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     called = sum(_rolled_back(chance) for _ in range(5000))
     assert called <= 15
 

@@ -1,5 +1,6 @@
 """When rollouts are looked at, and over which stretches of time."""
 
+import itertools
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -123,7 +124,7 @@ def test_consecutive_looks_tile_time_exactly() -> None:
         ends.append((stretch.at - (stretch.since_last or seconds(0)), stretch.at))
         record = CheckRecord(at=stretch.at, verdict=Verdict.INCONCLUSIVE)
         at = with_attempt(at, last_check=record, compared_until=stretch.at)
-    assert all(begin == end for (_, end), (begin, _) in zip(ends, ends[1:], strict=False))
+    assert all(begin == end for (_, end), (begin, _) in itertools.pairwise(ends))
 
 
 @pytest.mark.parametrize(

@@ -346,3 +346,40 @@ async def test_writes_of_a_rollout_are_bounded(driver: Driver) -> None:
     assert driver.status.phase is Phase.STABLE
     requests = len(driver.world.writes) + len(driver.world.events)
     assert requests + 1 <= 40, (driver.world.writes, reasons(driver.world))  # 1: the dry run
+
+
+async def test_a_query_that_prometheus_rejects_is_not_accepted(driver: Driver) -> None:
+    driver.world.rejected_queries.add("sum(")
+    analysis = {"metrics": [{"name": "carts", "query": {"promql": "sum(", "max": 1}}]}
+    driver.world.edit(template=template("v2"), analysis=analysis)
+    await driver.work()
+    assert (driver.status.phase, ready(driver)) == (Phase.STABLE, "False")
+    assert "Prometheus rejected the query" in driver.status.message
+    assert driver.status.canary_revision is None
+
+
+async def test_a_percentage_that_looks_like_a_fraction_is_doubted_once(driver: Driver) -> None:
+    analysis = {"metrics": [{"name": "rate", "successRate": {"min": 0.99}}]}
+    driver.world.edit(analysis=analysis)
+    await driver.pass_time(10)
+    told = [notice.message for notice in driver.world.events if notice.reason == "SpecDoubtful"]
+    assert len(told) == 1
+    assert "which means 0.99 %" in told[0]
+
+
+async def test_events_tell_changes_of_the_verdict_only(driver: Driver) -> None:
+    driver.world.edit(
+        template=template("v2"),
+        analysis={"interval": "5s", "window": "5s", "failureLimit": 9},
+    )
+    await at_weight(driver, 5)
+    driver.world.verdict = Verdict.FAIL
+    await driver.pass_time(16)
+    assert driver.status.failed_checks >= 2
+    assert reasons(driver.world).count(Reason.CHECK_FAILED) == 1
+    driver.world.verdict = Verdict.PASS
+    await driver.pass_time(6)
+    assert reasons(driver.world).count(Reason.CHECK_PASSED) == 1
+    driver.world.verdict = Verdict.INCONCLUSIVE
+    await driver.pass_time(11)
+    assert reasons(driver.world).count(Reason.CHECK_INCONCLUSIVE) == 1
