@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test check unit lint format generate lock prometheus clean
+.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml .ci/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -67,6 +67,9 @@ lock: $(STAMP)  ## Take the newest versions of the dependencies
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra playground --extra dev \
 	  --generate-hashes --no-header --no-annotate --upgrade --quiet \
 	  pyproject.toml -o .ci/requirements.txt
+
+bench-queries: $(STAMP) prometheus  ## Count the queries that 1 to 200 rollouts share, with real Prometheus
+	@$(BIN)/python -m benchmarks.shared_queries
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out

@@ -1,0 +1,1 @@
+"""Claims about cost and decisions, measured: run with `make bench-…`; results stand in `docs/`."""

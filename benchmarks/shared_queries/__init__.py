@@ -1,0 +1,1 @@
+"""How many queries Prometheus answers in one interval, for one rollout and for many."""
