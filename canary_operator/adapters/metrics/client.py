@@ -21,7 +21,7 @@ from canary_operator.adapters.metrics.errors import (
     UnavailableSourceError,
     UnreadableAnswerError,
 )
-from canary_operator.adapters.metrics.lanes import BusyLaneError, Lane
+from canary_operator.adapters.metrics.lanes import BusyLaneError, Runs
 from canary_operator.adapters.metrics.pauses import Pauses
 from canary_operator.adapters.metrics.session import QuerySession
 from canary_operator.domain.istio_telemetry import Row, Series
@@ -80,7 +80,7 @@ class PrometheusClient:
             method="POST",
         )
 
-    async def query(self, promql: str, at: datetime, lane: Lane) -> list[Row]:
+    async def query(self, promql: str, at: datetime, lane: Runs) -> list[Row]:
         """Return the vector that `promql` has at `at`; a scalar is a vector of one.
 
         Raises:
@@ -92,7 +92,7 @@ class PrometheusClient:
         )
 
     async def query_range(
-        self, promql: str, moments: tuple[datetime, datetime], step: timedelta, lane: Lane
+        self, promql: str, moments: tuple[datetime, datetime], step: timedelta, lane: Runs
     ) -> list[Series]:
         """Return what `promql` was from the first to the last of `moments`, every `step`.
 
@@ -109,12 +109,10 @@ class PrometheusClient:
             lane,
         )
 
-    async def _counted(self, ask: Callable[[], _Answer], lane: Lane) -> _Answer:
+    async def _counted(self, ask: Callable[[], _Answer], lane: Runs) -> _Answer:
         try:
             answer = await self._within_time(ask, lane)
         except MetricsError as error:
-            if isinstance(error, OverloadedSourceError):
-                self._pauses.overloaded(error.retry_after)
             self._on_query(error.outcome)
             raise
         self._pauses.answered()
@@ -125,7 +123,7 @@ class PrometheusClient:
         """Drop the connections."""
         self._session.close()
 
-    async def _within_time(self, ask: Callable[[], _Answer], lane: Lane) -> _Answer:
+    async def _within_time(self, ask: Callable[[], _Answer], lane: Runs) -> _Answer:
         self._refuse_in_a_pause()
         try:
             return await lane.run(lambda: self._ask(ask), self._seconds + GRACE_SECONDS)
@@ -148,6 +146,9 @@ class PrometheusClient:
         try:
             self._refuse_in_a_pause()  # it may have begun while this one waited for its place
             return ask()
+        except OverloadedSourceError as error:
+            self._pauses.overloaded(error.retry_after)  # before another one gets this one's place
+            raise
         except requests.Timeout:
             raise UnavailableSourceError(self._too_late) from None
         except requests.RequestException as error:

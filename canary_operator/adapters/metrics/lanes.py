@@ -1,10 +1,11 @@
 """Blocking calls beside the event loop, with a bound on how many."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from time import monotonic
+from typing import Generic, Protocol, TypeVar
 
 PATIENCE = 4
 """How many calls' time one call waits for its place: many that are quick soon let it in."""
@@ -18,6 +19,14 @@ _Owner = TypeVar("_Owner", bound=Hashable)
 
 class BusyLaneError(TimeoutError):
     """No place became free in time."""
+
+
+class Runs(Protocol):
+    """Where a blocking call can be made."""
+
+    async def run(self, call: Callable[[], _Result], seconds: float) -> _Result:
+        """Return what `call` returns; see `Lane.run`."""
+        ...
 
 
 class Lane:
@@ -84,21 +93,69 @@ class CustomLanes(Generic[_Owner]):
         self._slow = Lane(slow, f"{name}-slow")
         self._slow_owners: set[_Owner] = set()
 
-    @asynccontextmanager
-    async def of(self, owner: _Owner) -> AsyncIterator[Lane]:
-        """Give the lane for a call of `owner`, and remember how long the call took."""
+    def of(self, owner: _Owner) -> "OwnLane[_Owner]":
+        """Return the lane for calls of `owner`."""
+        return OwnLane(self, owner)
+
+    async def run(self, owner: _Owner, call: Callable[[], _Result], seconds: float) -> _Result:
+        """Do as `Lane.run`, and remember how long the call took; waiting for a place is no fault.
+
+        Raises:
+            BusyLaneError: no place became free; `call` was not made.
+            TimeoutError: it took longer. The call itself goes on until it ends.
+        """
+        watch = _Watch()
+
+        def timed() -> _Result:
+            with watch:
+                return call()
+
         lane = self._slow if owner in self._slow_owners else self._quick
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         try:
-            yield lane
+            return await lane.run(timed, seconds)
         finally:
-            if loop.time() - began > SLOW_SECONDS:
-                self._slow_owners.add(owner)
-            else:
-                self._slow_owners.discard(owner)
+            if watch.began is not None:
+                self._took(owner, watch.seconds)
 
     def close(self) -> None:
         """Start no further call."""
         self._quick.close()
         self._slow.close()
+
+    def _took(self, owner: _Owner, seconds: float) -> None:
+        if seconds > SLOW_SECONDS:
+            self._slow_owners.add(owner)
+        else:
+            self._slow_owners.discard(owner)
+
+
+class _Watch:
+    """Tells how long a block takes, or has taken so far."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self._ended: float | None = None
+
+    def __enter__(self) -> None:
+        self.began = monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Zero before the block begins."""
+        now = monotonic() if self._ended is None else self._ended
+        return now - (now if self.began is None else self.began)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLane(Generic[_Owner]):
+    """The lanes of many, for one of them."""
+
+    lanes: CustomLanes[_Owner]
+    owner: _Owner
+
+    async def run(self, call: Callable[[], _Result], seconds: float) -> _Result:
+        """Do as `CustomLanes.run`."""
+        return await self.lanes.run(self.owner, call, seconds)

@@ -82,7 +82,7 @@ class PrometheusMetrics:
         self._shared = Lane(quarter, "prometheus-shared")
         self._aside = Lane(quarter, "prometheus-aside")
         rest = connection.in_flight - 2 * quarter
-        self._custom: CustomLanes[Key] = CustomLanes(rest, "prometheus-custom")
+        self._custom: CustomLanes[tuple[Key, str]] = CustomLanes(rest, "prometheus-custom")
         self._requests = Batches(self._count_requests, SUBJECTS_PER_QUERY)
         self._durations = Batches(self._measure_durations, SUBJECTS_PER_QUERY)
         self._past_requests = Batches(self._count_past, PASTS_PER_QUERY)
@@ -202,18 +202,17 @@ class PrometheusMetrics:
 
     async def _answers(self, measure: Measure) -> Mapping[str, Answer]:
         asked = {
-            check.name: _measured(self._run(check.query.promql, measure))
+            check.name: _measured(self._run(check.name, check.query.promql, measure))
             for check in measure.spec.analysis.metrics
             if check.query
         }
         return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
-    async def _run(self, promql: str, measure: Measure) -> Sequence[float]:
+    async def _run(self, name: str, promql: str, measure: Measure) -> Sequence[float]:
         """Return the values of a rollout's own query."""
         rendered = self._rendered(promql, measure.key, measure.spec)
-        at, key = measure.about.at, measure.key
-        async with self._custom.of(key) as lane:
-            return [row.value for row in await self._client.query(rendered, at, lane)]
+        lane = self._custom.of((measure.key, name))
+        return [row.value for row in await self._client.query(rendered, measure.about.at, lane)]
 
     async def _try(self, key: Key, spec: RolloutSpec, index: int, promql: str) -> None:
         try:

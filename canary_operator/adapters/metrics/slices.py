@@ -19,6 +19,8 @@ class Slice:
 def past_slice(until: datetime, interval: timedelta) -> Slice:
     """Return the last of the windows of a past that ends at `until`, or a moment before.
 
-    Rollouts that begin at about the same time have the same one.
+    Rollouts that begin at about the same time have the same one. It ends at a whole second, as
+    ranges are asked for in those; halves would be rounded at each end on its own.
     """
-    return Slice(interval, until - (until - _EPOCH) % slot_of(interval))
+    slot = until - (until - _EPOCH) % slot_of(interval)
+    return Slice(interval, slot.replace(microsecond=0))

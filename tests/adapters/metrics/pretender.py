@@ -32,6 +32,7 @@ class Pretender:
         self.reply = reply
         self._tls = tls
         self.asked: list[Asked] = []
+        self._news = asyncio.Event()
         self._server: asyncio.Server
 
     async def __aenter__(self) -> Self:
@@ -46,10 +47,18 @@ class Pretender:
         scheme = "https" if self._tls else "http"
         return f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
+    async def until_asked(self, promql: str) -> None:
+        """Wait until a query has arrived."""
+        async with asyncio.timeout(5):
+            while not any(asked.promql == promql for asked in self.asked):
+                self._news.clear()
+                await self._news.wait()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             asked = await _read(reader)
             self.asked.append(asked)
+            self._news.set()
             await _first([self.reply(asked, writer), _gone(reader)])
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -106,9 +115,34 @@ def success(result: Any, kind: str = "vector", connection: str = "close") -> Rep
     return http("200 OK", body, Connection=connection)
 
 
-def failure(status: str, error: str) -> Reply:
+def failure(status: str, error: str, kind: str = "x", **headers: str) -> Reply:
     """Reply with an error as Prometheus does."""
-    return http(status, json.dumps({"status": "error", "errorType": "x", "error": error}))
+    body = json.dumps({"status": "error", "errorType": kind, "error": error})
+    return http(status, body, **headers)
+
+
+def by_promql(special: Mapping[str, Reply], usual: Reply) -> Reply:
+    """Reply to queries that contain a word in another way than to the rest."""
+
+    async def reply(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        matching = (one for word, one in special.items() if word in asked.promql)
+        await next(matching, usual)(asked, writer)
+
+    return reply
+
+
+def with_past(ranges: Reply, usual: Reply) -> Reply:
+    """Reply to queries over a range in another way than to the rest."""
+
+    async def reply(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await (ranges if "/query_range" in asked.line else usual)(asked, writer)
+
+    return reply
+
+
+def by_metric(requests: Reply, durations: Reply) -> Reply:
+    """Reply to the two kinds of shared queries."""
+    return by_promql({"_milliseconds_bucket": durations}, requests)
 
 
 def sample(value: str, **labels: str) -> dict[str, Any]:

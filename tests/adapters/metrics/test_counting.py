@@ -1,96 +1,36 @@
-"""The shared queries on a real Prometheus, over a past that we write down.
+"""The shared query of requests on a real Prometheus, over a past that we write down.
 
-Every case is a rollout of its own, and all are counted by the same two queries.
+Every case is a rollout of its own, and all are counted by the same query.
 """
 
 import asyncio
 import json
-import math
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from canary_operator.adapters.metrics.client import PrometheusClient, PrometheusSettings
-from canary_operator.adapters.metrics.lanes import Lane
-from canary_operator.domain.counts import Count, Durations, Tracks, Traffic, View
-from canary_operator.domain.istio_telemetry import (
-    Row,
-    Subject,
-    Track,
-    durations_query,
-    read_durations,
-    read_requests,
-    requests_query,
+from canary_operator.domain.counts import Count, Tracks, Traffic, View
+from canary_operator.domain.istio_telemetry import Subject, requests_query
+from tests.adapters.metrics.history import (
+    SCRAPE_SECONDS,
+    STARTED,
+    WINDOW,
+    History,
+    Series,
+    callers,
+    growing,
+    history_of,
+    pods,
 )
-from canary_operator.playground.prometheus import Prometheus
-from tests.adapters.metrics.past import Values, promtool, write_past
+from tests.adapters.metrics.past import promtool
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SCRAPE_SECONDS = 15
-WINDOW = timedelta(seconds=60)
-IN_WINDOW = 4
-"""Samples in the window; the one before them is the baseline."""
-STARTED = 40
-"""Samples since Prometheus started."""
 NONE = Count()
-
-
-@dataclass(frozen=True)
-class Series:
-    """One series of a rollout that is still to be named."""
-
-    view: View
-    track: Track
-    values: Values
-    labels: Mapping[str, str]
-    metric: str = "istio_requests_total"
-
-    def name(self, subject: Subject) -> str:
-        labels = {"pod": "a", **_identity(subject, self.view, self.track), **self.labels}
-        inside = ",".join(f"{key}={json.dumps(value)}" for key, value in labels.items())
-        return f"{self.metric}{{{inside}}}"
-
-
-def _identity(subject: Subject, view: View, track: Track) -> dict[str, str]:
-    if view is View.CALLERS:
-        return {"reporter": "source", "destination_service": subject.host(track)}
-    return {
-        "reporter": "destination",
-        "destination_service": "not used in this view",
-        "destination_workload": subject.workload(track),
-        "destination_workload_namespace": subject.namespace,
-    }
-
-
-def requests(view: View, values: Values, code: str = "200", **labels: str) -> Series:
-    track: Track = "stable" if labels.pop("track", "") == "stable" else "canary"
-    usual = {"response_code": code, "response_flags": "-", "request_protocol": "http"}
-    return Series(view, track, values, {**usual, **labels})
-
-
-def callers(values: Values, code: str = "200", **labels: str) -> Series:
-    return requests(View.CALLERS, values, code, **labels)
-
-
-def pods(values: Values, code: str = "200", **labels: str) -> Series:
-    return requests(View.PODS, values, code, **labels)
-
-
-def growing(by: float, start: float = 1000) -> list[float]:
-    return [start + by * index for index in range(STARTED)]
-
-
-def bucket(values: Values, le: str, **labels: str) -> Series:
-    labels = {"response_code": "200", "response_flags": "-", "le": le, **labels}
-    name = "istio_request_duration_milliseconds_bucket"
-    return Series(View.PODS, "canary", values, labels, name)
 
 
 def traffic(callers_: Count = NONE, pods_: Count = NONE, stable: Count = NONE) -> Traffic:
@@ -137,6 +77,15 @@ CASES: Mapping[str, tuple[Sequence[Series], Traffic]] = {
         ],
         traffic(pods_=Count(32, bad=12)),
     ),
+    "mirrored requests, which no caller's proxy reports": (
+        [
+            callers(growing(90), track="stable"),
+            pods(growing(90), track="stable"),
+            pods(growing(90)),
+            pods(growing(10), "500"),
+        ],
+        traffic(Count(), Count(400, bad=40), stable=Count(360)),
+    ),
     "several pods and callers are summed": (
         [pods(growing(5)), pods(growing(7), pod="b"), pods(growing(1), source_app="x")],
         traffic(pods_=Count(52)),
@@ -148,6 +97,10 @@ CASES: Mapping[str, tuple[Sequence[Series], Traffic]] = {
     "a brand-new series whose first samples are errors": (
         [callers([7, 8, 8], "503", response_flags="UF")],
         traffic(Count(8, bad=8)),
+    ),
+    "a brand-new pod that fails from its first request on, beside an old one": (
+        [pods(growing(10)), pods([3, 6], "500", pod="new"), pods([1, 1], "0", pod="new")],
+        traffic(pods_=Count(47, bad=7)),
     ),
     "a new series with a single sample": ([pods([3], "500")], traffic(pods_=Count(3, bad=3))),
     "a counter that was reset in the window": (
@@ -172,66 +125,24 @@ CASES: Mapping[str, tuple[Sequence[Series], Traffic]] = {
 }
 
 SUBJECTS = {case: Subject(f"case-{index}", "web") for index, case in enumerate(CASES)}
-ODD = Subject('de"mo\\d.*|', "we.b+")
+ODD = Subject('de"mo\\d.*|\n', "we.b+({[^$?")
 """No Kubernetes name, but nothing in the queries may rely on that."""
-LIKE_ODD = Subject('de"mo\\d.*|', "weebb")
-TIMED = Subject("timed", "web")
-TIMED_SERIES = [
-    bucket(growing(5), "100"),
-    bucket(growing(9), "250.0"),
-    bucket(growing(10), "+Inf"),
-    bucket([1, 1], "100", pod="new"),
-    bucket([1, 2], "250.0", pod="new"),
-    bucket([2, 2], "+Inf", pod="new"),
-    bucket(growing(50), "+Inf", response_flags="DC", pod="hung-up"),
-    bucket(growing(50), "+Inf", response_flags="UT,DC", pod="hung-up"),
-    bucket(growing(50), "", pod="broken"),
-    bucket(growing(50), "wide", pod="broken"),
-]
+LIKE_ODD = Subject('de"mo\\d.*|\n', "weebb({[^$?")
+SCRAPED = Subject("scraped", "web")
 
 
-@dataclass(frozen=True)
-class History:
-    """A Prometheus with a past, asked the way the operator asks."""
-
-    client: PrometheusClient
-    lane: Lane
-    ends_at: datetime
-
-    async def requests(
-        self, subjects: Sequence[Subject], at: datetime
-    ) -> Mapping[Subject, Traffic]:
-        return read_requests(await self._ask(requests_query(subjects, WINDOW), at), subjects)
-
-    async def durations(self, subjects: Sequence[Subject]) -> Mapping[Subject, Durations]:
-        rows = await self._ask(durations_query(subjects, WINDOW), self.ends_at)
-        return read_durations(rows, subjects)
-
-    async def _ask(self, promql: str, at: datetime) -> list[Row]:
-        return await self.client.query(promql, at, self.lane)
-
-
-def everything() -> Iterator[tuple[str, Values]]:
-    yield 'up{job="proxies"}', [1] * STARTED
+def everything() -> Iterator[tuple[Subject, Series]]:
     for case, (series, _) in CASES.items():
-        yield from ((one.name(SUBJECTS[case]), one.values) for one in series)
-    yield from ((one.name(TIMED), one.values) for one in TIMED_SERIES)
-    yield callers(growing(5)).name(ODD), growing(5)
-    yield pods(growing(6)).name(ODD), growing(6)
-    yield pods(growing(7)).name(LIKE_ODD), growing(7)
+        yield from ((SUBJECTS[case], one) for one in series)
+    yield ODD, callers(growing(5))
+    yield ODD, pods(growing(6))
+    yield LIKE_ODD, pods(growing(7))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def history(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[History]:
-    folder = tmp_path_factory.mktemp("history")
-    ends_at = int(time.time()) // 7200 * 7200 - 7200 + SCRAPE_SECONDS * STARTED
-    await write_past(folder, everything(), ends_at, SCRAPE_SECONDS)
-    async with Prometheus(folder, []) as prometheus:
-        client = PrometheusClient(PrometheusSettings(prometheus.url), lambda _: None)
-        lane = Lane(2, "test")
-        yield History(client, lane, datetime.fromtimestamp(ends_at, tz=UTC))
-        lane.close()
-        client.close()
+    async with history_of(tmp_path_factory.mktemp("history"), everything()) as made:
+        yield made
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -261,17 +172,11 @@ async def test_names_are_literal(history: History) -> None:
     assert counted[ODD] == traffic(Count(20), Count(24))
 
 
-async def test_durations_without_callers_that_hung_up(history: History) -> None:
-    found = await history.durations([TIMED, SUBJECTS["healthy"]])
-    assert found[TIMED] == {View.PODS: {100.0: 21, 250.0: 38, math.inf: 42}}
-    assert found[SUBJECTS["healthy"]] == {}
-
-
 async def test_a_failed_scrape_does_not_make_counters_new(tmp_path: Path) -> None:
     """Prometheus then writes staleness markers, which only its rule tester can be told."""
-    series = pods([]).name(TIMED)
+    series = pods([]).name(SCRAPED)
     labels = (
-        '{destination_workload="web-canary",destination_workload_namespace="timed",'
+        '{destination_workload="web-canary",destination_workload_namespace="scraped",'
         'request_protocol="http",response_code="200",response_flags="-"}'
     )
     test = {
@@ -282,7 +187,7 @@ async def test_a_failed_scrape_does_not_make_counters_new(tmp_path: Path) -> Non
         ],
         "promql_expr_test": [
             {
-                "expr": requests_query([TIMED], WINDOW),
+                "expr": requests_query([SCRAPED], WINDOW),
                 "eval_time": f"{15 * 40}s",
                 "exp_samples": [{"labels": labels, "value": 20}],
             }
