@@ -5,11 +5,12 @@ what it answers. Each line is one interval of rollouts that all check success ra
 """
 
 import asyncio
+import logging
 import random
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ import aiohttp
 
 from benchmarks.fleet import Fleet, Operator, now, on_first_step
 from canary_operator.adapters.metrics.prometheus import PrometheusMetrics, PrometheusSettings
+from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Settings
 from canary_operator.playground.prometheus import Prometheus
 from canary_operator.playground.synthetic import SyntheticTelemetry
@@ -53,7 +55,7 @@ class Line:
     rollouts: int
     queries: int
     looked_at: int
-    """Checks that were recorded with a verdict other than by a missing measurement."""
+    """Rollouts that were looked at in the interval."""
 
     def __str__(self) -> str:
         return (
@@ -92,17 +94,22 @@ async def measure(prometheus: Prometheus, mode: str, rollouts: int, *, spread: b
     finally:
         await operator.stop()
         source.close()
-    looked = sum(last != known[key] for key, last in _checks(worlds).items())
+    looked = sum(last != known.get(key) for key, last in _checks(worlds).items())
     start = "over the interval" if spread else "together"
     return Line(mode, start, rollouts, after - before, looked)
 
 
 def _checks(worlds: Mapping[Key, Any]) -> Mapping[Key, str]:
+    """Return when each rollout was looked at last; a look that saw nothing is none."""
     return {
         key: world.status["attempt"]["lastCheck"]["at"]
         for key, world in worlds.items()
-        if "lastCheck" in world.status["attempt"]
+        if "lastCheck" in world.status["attempt"] and not _saw_nothing(world.status["metrics"])
     }
+
+
+def _saw_nothing(metrics: Sequence[Mapping[str, Any]]) -> bool:
+    return any(metric["reason"] == Reason.METRICS_UNAVAILABLE for metric in metrics)
 
 
 async def main() -> int:
@@ -130,4 +137,5 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # the rollouts' own words are not the result
     sys.exit(asyncio.run(main()))

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from canary_operator.domain.capacity import canary_pods
+from canary_operator.domain.looks import next_check_at
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation, next_step, present_step, step_index
@@ -101,10 +102,18 @@ def deadline_at(at: Situation) -> datetime | None:
     held = full_weight(at) and status.phase is Phase.PROGRESSING
     hold = present_step(at).hold if held else timedelta()
     deadline = status.progressed_at + hold + at.spec.strategy.progress_deadline
+    deadline = max(deadline, _first_check_by(at) or deadline)
     if guarded_since(at) is None:
         return deadline
     until = guarded_until(at)  # the guardrail has a limit of its own
     return None if until is None else max(deadline, until)
+
+
+def _first_check_by(at: Situation) -> datetime | None:
+    """Return by when the first check of this weight is made: nothing can be told before."""
+    due = next_check_at(at)
+    waits = at.status.phase is Phase.PROGRESSING and at.attempt.last_check is None
+    return due + at.spec.analysis.interval if waits and due is not None else None
 
 
 def guarded_since(at: Situation) -> datetime | None:

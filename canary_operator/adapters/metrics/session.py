@@ -37,6 +37,9 @@ MATRIX = frozenset({"matrix"})
 COMPARABLE = frozenset({"vector", "scalar"})
 """Types of results that are numbers at one moment."""
 
+TOO_LATE = "context deadline exceeded"
+"""End of an error, with HTTP 422, of a query that ran into its timeout while it read series."""
+
 RANGE_PATH = "/query_range"
 
 LONGEST_PAUSE_SECONDS = 300
@@ -152,6 +155,8 @@ def _check(response: Response, body: bytes, kinds: frozenset[str]) -> None:
 
 def _refusal(response: Response, document: object) -> RejectedQueryError | UnavailableSourceError:
     status, line = response.status_code, _error_line(document)
+    if line.endswith(TOO_LATE):
+        return UnavailableSourceError(f"Prometheus did not finish the query in time ({line})")
     if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and line:
         malformed = status == HTTPStatus.BAD_REQUEST
         return RejectedQueryError(f"Prometheus rejected the query: {line}", malformed=malformed)
