@@ -27,24 +27,24 @@ from canary_operator.domain.answers import abort, answer, wants_abort
 from canary_operator.domain.capacity import canary_pods, carried_weight
 from canary_operator.domain.phase import Phase, Trigger
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.rollbacks import (
+    roll_back_on_failed_checks,
+    roll_back_on_insufficient_data,
+    roll_back_on_proven_harm,
+    roll_back_past_deadline,
+    roll_back_when_both_fail_for_long,
+    roll_back_when_stable_does_not_come_up,
+)
 from canary_operator.domain.situation import Situation, next_step
-from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
-    full_weight,
     guarded_since,
-    guarded_until,
-    hold_ends_at,
-    is_overdue,
-    last_check_passed,
     next_raise,
     pause_reason,
-    pods_ahead,
     scale_down_at,
     step_is_done,
     traffic_drained,
 )
-from canary_operator.domain.words import sentences
 
 Rule = Callable[[Situation], Action | Answer | None]
 
@@ -134,92 +134,6 @@ def obey_abort(at: Situation) -> Answer | None:
 def stop_traffic_without_pods(at: Situation) -> Action | None:
     """A canary without an available pod cannot serve anything."""
     return Lower(0) if at.weight > 0 and at.canary_available == 0 else None
-
-
-def roll_back_on_failed_checks(at: Situation) -> Action | None:
-    """More failed checks than the spec tolerates end the rollout."""
-    if at.status.failed_checks <= at.spec.analysis.failure_limit:
-        return None
-    failed = [m.message for m in at.status.metrics if m.verdict is Verdict.FAIL and not m.dry_run]
-    count, limit = at.status.failed_checks, at.spec.analysis.failure_limit
-    message = sentences(
-        [f"{count} failed checks, more than the {limit} that failureLimit tolerates", *failed]
-    )
-    return RollBack(Trigger.FAILED, Reason.ANALYSIS_FAILED, message)
-
-
-def roll_back_on_proven_harm(at: Situation) -> Action | None:
-    """Odds that chance does not explain end the rollout; their risk is bounded by itself."""
-    worse = [m.message for m in at.status.metrics if _says(m, Reason.WORSE_THAN_STABLE)]
-    if not worse:
-        return None
-    return RollBack(Trigger.FAILED, Reason.WORSE_THAN_STABLE, sentences(worse))
-
-
-def roll_back_when_both_fail_for_long(at: Situation) -> Action | None:
-    """A shared cause that does not go away may be the canary after all."""
-    until = guarded_until(at)
-    if until is None or at.now < until:
-        return None
-    bad = [m.message for m in at.status.metrics if _says(m, Reason.SHARED_CAUSE_SUSPECTED)]
-    message = sentences(["Both versions failed for longer than guardrail.maxHold", *bad])
-    return RollBack(Trigger.FAILED, Reason.SHARED_CAUSE_SUSPECTED, message)
-
-
-def roll_back_on_insufficient_data(at: Situation) -> Action | None:
-    """Some users prefer no new version to one that is proven neither good nor bad.
-
-    A Prometheus that is away proves nothing about the traffic; the deadline is for that.
-    """
-    terms, last = at.spec.analysis.comparison, at.attempt.last_check
-    asked = terms is not None and terms.on_insufficient_data == "Rollback"
-    ends = hold_ends_at(at)
-    if not asked or not full_weight(at) or last is None or ends is None or last.at < ends:
-        return None
-    few = (Reason.GATHERING_EVIDENCE, Reason.TOO_FEW_REQUESTS, Reason.ROUTING_NOT_OBSERVED)
-    unclear = [m.message for m in at.status.metrics if any(_says(m, reason) for reason in few)]
-    if last.verdict is not Verdict.INCONCLUSIVE or not unclear:
-        return None
-    message = sentences(["The hold is over and onInsufficientData is Rollback", *unclear])
-    return RollBack(Trigger.FAILED, Reason.NO_DATA, message)
-
-
-def _says(judgement: Judgement, reason: Reason) -> bool:
-    return judgement.reason == reason and not judgement.dry_run
-
-
-def roll_back_past_deadline(at: Situation) -> Action | None:
-    """A stuck canary must not keep its traffic.
-
-    A router that cannot be told is no fault of the canary, and its condition says so.
-    """
-    if not is_overdue(at) or not at.route.exists:
-        return None
-    short = (at.canary_available or 0) < pods_ahead(at)
-    if short or not full_weight(at) or last_check_passed(at):
-        return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, _missing_pods(at))
-    metrics = [m for m in at.status.metrics if not m.dry_run]
-    unclear = [m.message for m in metrics if m.verdict is not Verdict.PASS]
-    message = sentences(["No check could tell how the canary behaves", *unclear])
-    return RollBack(Trigger.FAILED, Reason.NO_DATA, message)
-
-
-def _missing_pods(at: Situation) -> str:
-    trouble = f": {at.canary.trouble}" if at.canary.trouble else ""
-    needed = pods_ahead(at)
-    return f"{at.canary_available or 0} of {needed} canary pods became available{trouble}."
-
-
-def roll_back_when_stable_does_not_come_up(at: Situation) -> Action | None:
-    """A promotion that stable's pods do not follow is undone."""
-    if not is_overdue(at):
-        return None
-    trouble = f": {at.stable.trouble}" if at.stable.trouble else ""
-    message = (
-        f"Stable did not come up with the new template: {at.stable.available} of "
-        f"{at.spec.replicas} pods are available, {at.stable.updated} are updated{trouble}."
-    )
-    return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, message)
 
 
 def shed_weight_to_capacity(at: Situation) -> Action | None:
