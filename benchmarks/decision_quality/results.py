@@ -15,7 +15,7 @@ SEED = 20261127
 CHUNK = 500
 FEWER = 10
 """Other rules than the comparison are run less often: nothing rare is claimed of them."""
-PASTS = 100
+PASTS = 50
 """Pasts of stable that the runs of a chunk draw from."""
 Z95 = 1.959964
 

@@ -23,8 +23,9 @@ from canary_operator.domain.views import Look
 INTERVAL = 10.0
 HOLD = 60.0
 WEIGHTS = (5, 10, 20, 50)
-PATIENCE = 1800.0
-"""Seconds after which a rollout that neither ended nor went on is given up as held."""
+PATIENCE = 660.0
+"""Seconds at one weight after which the progress deadline (10m, after the hold) ends a rollout that
+cannot tell. That is no verdict of the rules: it counts neither as promoted nor as rolled back."""
 LEAST = 99.0
 """Lowest success rate, in percent, that limits ask for."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
