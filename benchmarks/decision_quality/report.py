@@ -34,7 +34,7 @@ def _line(result: Result) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return f"{100 * round(share, 6):.3g} %"
 
 
 def _or_none(value: float | None, unit: str = "") -> str:
@@ -76,6 +76,7 @@ def draw(results: Sequence[Result], file: Path) -> None:
         axis.set_xlabel("share of the rollouts, %")
         axis.set_title(title)
         axis.grid(axis="x", alpha=0.3)
-    axes[1].legend(loc="lower right")
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(RULES))
     figure.savefig(file, dpi=110)
     plt.close(figure)

@@ -23,9 +23,9 @@ from canary_operator.domain.views import Look
 INTERVAL = 10.0
 HOLD = 60.0
 WEIGHTS = (5, 10, 20, 50)
-PATIENCE = 660.0
-"""Seconds at one weight after which the progress deadline (10m, after the hold) ends a rollout that
-cannot tell. That is no verdict of the rules: it counts neither as promoted nor as rolled back."""
+DEADLINE = 600.0
+"""Seconds after the hold of a step at which the progress deadline ends a rollout that cannot tell.
+That is no verdict of the rules: it counts neither as promoted nor as rolled back."""
 LEAST = 99.0
 """Lowest success rate, in percent, that limits ask for."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ def comparison(observe: Observe, clumping: float, plan: Plan) -> End:
     analysis, steps = analysis_of(plan)
     terms = analysis.comparison or Comparison()
     stakes = stakes_of(analysis, steps, clumping)
-    evidence, now, hurt, held = Evidence(name=CHECK.name), 0.0, 0.0, 0.0
+    evidence, now, hurt = Evidence(name=CHECK.name), 0.0, 0.0
     for weight in plan.weights:
         evidence, applied = evidence.in_new_step(), now
         while True:
@@ -83,8 +83,7 @@ def comparison(observe: Observe, clumping: float, plan: Plan) -> End:
                 return End(rolled_back=True, seconds=now, hurt=hurt)
             if over and found.verdict is Verdict.PASS and window.tells:
                 break
-            held = now - applied
-            if held > PATIENCE:
+            if now - applied > plan.hold + DEADLINE:
                 return End(seconds=now, hurt=hurt)
     return End(promoted=True, seconds=now, hurt=hurt)
 
@@ -118,7 +117,7 @@ def limits(observe: Observe, _: float, plan: Plan) -> End:
                     return End(rolled_back=True, seconds=now, hurt=hurt)
             if found.verdict is Verdict.PASS and now - held_since >= plan.hold:
                 break
-            if now - applied > PATIENCE:
+            if now - applied > plan.hold + DEADLINE:
                 return End(seconds=now, hurt=hurt)
     return End(promoted=True, seconds=now, hurt=hurt)
 
