@@ -89,9 +89,9 @@ class Checks:
         self._flushing = loop.call_at(moment, self._flush)
 
     def _flush(self) -> None:
-        """Measure what is waiting; a custom query may be slow, so it holds up nobody else."""
+        """Measure what is waiting; what may be slow is measured apart, so it holds up nobody else."""
         waiting, self._waiting = self._waiting, {}
-        shared = [key for key, (measure, _) in waiting.items() if not _has_query(measure)]
+        shared = [key for key, (measure, _) in waiting.items() if not _may_be_slow(measure)]
         alone = [[key] for key in waiting if key not in shared]
         for group in [shared, *alone] if shared else alone:
             chosen = {key: waiting[key] for key in group}
@@ -127,5 +127,7 @@ def _unknown(measure: Measure) -> Readings:
     return Readings(about.at, window, since_last)
 
 
-def _has_query(measure: Measure) -> bool:
-    return any(metric.query is not None for metric in measure.spec.analysis.metrics)
+def _may_be_slow(measure: Measure) -> bool:
+    """Whether a user's own query is asked, or the past."""
+    queries = any(metric.query is not None for metric in measure.spec.analysis.metrics)
+    return queries or measure.about.past_until is not None

@@ -190,6 +190,15 @@ async def test_a_query_of_ones_own_holds_up_nobody_else(
     assert sorted(source.asked, key=sorted) == [{API}, {WEB}]
 
 
+async def test_the_past_of_stable_holds_up_nobody_else(
+    checks: Checks, source: Source, woken: Woken
+) -> None:
+    checks.start_if_due(WEB, situation())
+    checks.start_if_due(API, situation(analysis={"interval": "5s", "comparison": {}}))
+    await woken.wait(2)
+    assert sorted(source.asked, key=sorted) == [{API}, {WEB}]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
