@@ -89,7 +89,7 @@ class Checks:
         self._flushing = loop.call_at(moment, self._flush)
 
     def _flush(self) -> None:
-        """Measure what is waiting; what may be slow is measured apart, so it holds up nobody else."""
+        """Measure what is waiting; what may be slow goes apart, so it holds up nobody else."""
         waiting, self._waiting = self._waiting, {}
         shared = [key for key, (measure, _) in waiting.items() if not _may_be_slow(measure)]
         alone = [[key] for key in waiting if key not in shared]
