@@ -51,6 +51,9 @@ __all__ = ["PrometheusMetrics", "PrometheusSettings"]
 PAST_SECONDS = 2.0
 """How long a check waits for stable's past; it is asked for again at the next one."""
 
+NO_PAST_SECONDS = 60.0
+"""How long no past is asked for after one that could not be told: checks come first."""
+
 TRY_OUT_SECONDS = 3.0
 """How long a new spec waits for the answers to its custom queries."""
 
@@ -81,6 +84,7 @@ class PrometheusMetrics:
         quarter = max(1, connection.in_flight // 4)
         self._shared = Lane(quarter, "prometheus-shared")
         self._aside = Lane(quarter, "prometheus-aside")
+        self._past_lane = Lane(1, "prometheus-past")  # dear queries: one at a time
         rest = connection.in_flight - 2 * quarter
         self._custom: CustomLanes[tuple[Key, str]] = CustomLanes(rest, "prometheus-custom")
         self._requests = Batches(self._count_requests, SUBJECTS_PER_QUERY)
@@ -88,6 +92,7 @@ class PrometheusMetrics:
         self._past_requests = Batches(self._count_past, PASTS_PER_QUERY)
         self._past_durations = Batches(self._measure_past, SLOW_PASTS_PER_QUERY)
         self._no_try_out_before = 0.0
+        self._no_past_before = 0.0
 
     async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
         """Return what was measured for each of the rollouts."""
@@ -116,7 +121,7 @@ class PrometheusMetrics:
 
     def close(self) -> None:
         """Let go of threads and connections."""
-        for lane in (self._shared, self._aside, self._custom):
+        for lane in (self._shared, self._aside, self._past_lane, self._custom):
             lane.close()
         self._client.close()
 
@@ -164,8 +169,11 @@ class PrometheusMetrics:
 
     async def _past(self, measure: Measure) -> Past | Missing | None:
         until = measure.about.past_until
+        loop = asyncio.get_running_loop()
         if until is None:
             return None
+        if loop.time() < self._no_past_before:
+            return Missing("stable's past is not asked for while Prometheus is slow")
         time = past_slice(until, measure.spec.analysis.interval)
         subject = self._subject(measure.key)
         asked: list[Awaitable[Any]] = [self._past_requests.get(time, subject)]
@@ -175,6 +183,7 @@ class PrometheusMetrics:
             async with asyncio.timeout(PAST_SECONDS):
                 return Past(*(await asyncio.gather(*asked)))
         except TimeoutError:
+            self._no_past_before = loop.time() + NO_PAST_SECONDS
             return Missing("Prometheus is too slow to tell stable's past")
         except MetricsError as error:
             return Missing(str(error))
@@ -194,7 +203,7 @@ class PrometheusMetrics:
     async def _ask_past(self, promql: str, time: Slice) -> list[Series]:
         first = time.ends_at - (WINDOWS - 1) * time.window
         moments = (first, time.ends_at)
-        series = await self._client.query_range(promql, moments, time.window, self._aside)
+        series = await self._client.query_range(promql, moments, time.window, self._past_lane)
         _check_finite(value for one in series for _, value in one.values)
         return series
 
