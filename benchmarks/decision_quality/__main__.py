@@ -11,7 +11,9 @@ from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.decision_quality.report import claims, draw, table
+from benchmarks.decision_quality.peers import OURS
+from benchmarks.decision_quality.picture import draw
+from benchmarks.decision_quality.report import claims, overview, table
 from benchmarks.decision_quality.results import jobs, run, summed
 from benchmarks.decision_quality.rules import End
 from benchmarks.decision_quality.scenarios import SCENARIOS
@@ -34,10 +36,10 @@ def main() -> int:
         for index, rules, found in pool.map(_run, jobs(SCENARIOS)):
             ends[index, rules] += found
     results = [summed(SCENARIOS[index], rules, found) for (index, rules), found in ends.items()]
-    sys.stdout.write(f"{table(results)}\n{claims(results)}")
+    sys.stdout.write(f"{overview(results)}\n{table(results)}\n{claims(results)}")
     if options.picture:
         draw(results, options.picture)
-    return int(not all(one.holds for one in results if one.rules == "comparison"))
+    return int(not all(one.holds for one in results if one.rules == OURS))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,30 @@
-"""The results as a table and as a picture."""
+"""The results as tables, and what was claimed of the comparison."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import matplotlib as mpl
-
+from benchmarks.decision_quality.peers import OURS, RULES
 from benchmarks.decision_quality.results import Result
-from benchmarks.decision_quality.rules import RULES
+from benchmarks.decision_quality.scenarios import Claim
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-
-HEAD = "| scenario | rules | runs | rolled back (95 % interval) | median time | hurt | promoted |"
-COLOURS = dict(
-    zip(RULES, ("#1b6ca8", "#7fb3d5", "#c0392b", "#e6a49d", "#d68910", "#f5cba7"), strict=True)
+HEAD = (
+    "| scenario | rules | runs | rolled back (95 % interval) | median time | hurt | promoted | "
+    "deadline |"
 )
 
 
+def overview(results: Sequence[Result]) -> str:
+    """Return the share that was rolled back: a line for each scenario, a column for each rules."""
+    shares = {(one.scenario.name, one.rules): f"{_percent(one.share)}" for one in results}
+    lines = [f"| rolled back | {' | '.join(RULES)} |", f"|---|{'---:|' * len(RULES)}"]
+    for name in dict.fromkeys(one.scenario.name for one in results):
+        cells = (shares.get((name, rules), "") for rules in RULES)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def table(results: Sequence[Result]) -> str:
-    """Return the results as a Markdown table."""
-    lines = [HEAD, "|---|---|---:|---:|---:|---:|---:|"]
+    """Return everything that was counted, as a Markdown table."""
+    lines = [HEAD, "|---|---|---:|---:|---:|---:|---:|---:|"]
     return "\n".join([*lines, *map(_line, results)]) + "\n"
 
 
@@ -29,7 +34,7 @@ def _line(result: Result) -> str:
         f"| {result.scenario.name} | {result.rules} | {result.runs:,} | "
         f"{_percent(result.share)} ({_percent(low)} to {_percent(high)}) | "
         f"{_or_none(result.seconds, ' s')} | {_or_none(result.hurt)} | "
-        f"{_percent(result.promoted / result.runs)} |"
+        f"{_percent(result.promoted / result.runs)} | {_percent(result.undecided / result.runs)} |"
     )
 
 
@@ -44,39 +49,24 @@ def _or_none(value: float | None, unit: str = "") -> str:
 def claims(results: Sequence[Result]) -> str:
     """Return what was claimed of the comparison and whether it holds."""
     return "".join(
-        f"{'holds' if one.holds else 'DOES NOT HOLD'}: {one.scenario.name}: "
-        f"rolled back {_percent(one.share)}"
-        f"{'' if one.seconds is None else f', median {one.seconds:.0f} s'}\n"
+        _claim(one, one.scenario.claim)
         for one in results
-        if one.rules == "comparison"
+        if one.rules == OURS and one.scenario.claim is not None
     )
 
 
-def draw(results: Sequence[Result], file: Path) -> None:
-    """Draw the share that was rolled back: of healthy canaries, and of harmful ones."""
-    figure, axes = plt.subplots(1, 2, figsize=(13, 8.5), layout="constrained")
-    for axis, healthy, title in (
-        (axes[0], True, "Healthy canaries rolled back (lower is better)"),
-        (axes[1], False, "Harmful canaries rolled back (higher is better)"),
-    ):
-        names = list(
-            dict.fromkeys(r.scenario.name for r in results if r.scenario.healthy is healthy)
-        )
-        height = 0.8 / len(RULES)
-        for number, rules in enumerate(RULES):
-            chosen = {r.scenario.name: r for r in results if r.rules == rules}
-            places = [
-                index + (number - (len(RULES) - 1) / 2) * height for index in range(len(names))
-            ]
-            shares = [100 * chosen[name].share for name in names]
-            axis.barh(places, shares, height, label=rules, color=COLOURS[rules])
-        axis.set_yticks(range(len(names)), names)
-        axis.invert_yaxis()
-        axis.set_xlim(0, 100)
-        axis.set_xlabel("share of the rollouts, %")
-        axis.set_title(title)
-        axis.grid(axis="x", alpha=0.3)
-    handles, labels = axes[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(RULES))
-    figure.savefig(file, dpi=110)
-    plt.close(figure)
+def _claim(result: Result, claim: Claim) -> str:
+    low, high = result.interval
+    found = f"{result.rolled_back:,} of {result.runs:,}, {_percent(low)} to {_percent(high)}"
+    median = "" if result.seconds is None else f", median {result.seconds:,.0f} s"
+    verdict = "holds" if result.holds else "DOES NOT HOLD"
+    return f"{verdict}: {result.scenario.name}: {_asked(claim)} (found {found}{median})\n"
+
+
+def _asked(claim: Claim) -> str:
+    if claim.rolled_back_at_least:
+        share = f"in at least {_percent(claim.rolled_back_at_least)}"
+    else:
+        share = f"in at most {_percent(claim.rolled_back_at_most)}"
+    limit = claim.median_seconds_at_most
+    return f"rolled back {share}" + ("" if limit is None else f", median at most {limit:.0f} s")

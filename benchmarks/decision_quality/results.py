@@ -7,16 +7,15 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.decision_quality.rules import INTERVAL, RULES, End
-from benchmarks.decision_quality.scenarios import Scenario
+from benchmarks.decision_quality.peers import OURS, RULES, UNCLUMPED
+from benchmarks.decision_quality.rules import INTERVAL, End
+from benchmarks.decision_quality.scenarios import Claim, Scenario
 from benchmarks.decision_quality.traffic import clumping_before, observer
 
 SEED = 20261127
 CHUNK = 500
-FEWER = 10
-"""Other rules than the comparison are run less often: nothing rare is claimed of them."""
-PASTS = 50
-"""Pasts of stable that the runs of a chunk draw from."""
+MOST_OF_OTHERS = 1000
+"""Runs of other rules than the comparison with its defaults: nothing rare is claimed of them."""
 Z95 = 1.959964
 
 
@@ -40,6 +39,11 @@ class Result:
         return self.rolled_back / self.runs
 
     @property
+    def undecided(self) -> int:
+        """Runs that the progress deadline ended."""
+        return self.runs - self.rolled_back - self.promoted
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of that share."""
         n, p, z = self.runs, self.share, Z95
@@ -49,11 +53,19 @@ class Result:
 
     @property
     def holds(self) -> bool:
-        """Whether the claim holds; for rare outcomes the share itself is claimed."""
-        claim = self.scenario.claim
-        share = claim.rolled_back_at_least <= self.share <= claim.rolled_back_at_most
+        """Whether the runs show what is claimed: the whole interval is on the right side of it.
+
+        No number of runs could show "always" or "never" that way; there it is all runs or none.
+        """
+        claim = self.scenario.claim or Claim()
+        low, high = self.interval
+        most, least = claim.rolled_back_at_most, claim.rolled_back_at_least
         limit = claim.median_seconds_at_most
-        return share and (limit is None or (self.seconds or 0) <= limit)
+        return (
+            (high <= most or (most == 0 and self.rolled_back == 0))
+            and (low >= least or (least == 1 and self.rolled_back == self.runs))
+            and (limit is None or (self.seconds is not None and self.seconds <= limit))
+        )
 
 
 def jobs(scenarios: Sequence[Scenario]) -> list[tuple[int, str, int, int]]:
@@ -61,22 +73,28 @@ def jobs(scenarios: Sequence[Scenario]) -> list[tuple[int, str, int, int]]:
     return [
         (index, rules, SEED + start, min(CHUNK, runs - start))
         for index, scenario in enumerate(scenarios)
-        for rules in RULES
-        for runs in [scenario.runs if rules == "comparison" else max(200, scenario.runs // FEWER)]
+        for rules in rules_for(scenario)
+        for runs in [scenario.runs if rules == OURS else min(scenario.runs, MOST_OF_OTHERS)]
         for start in range(0, runs, CHUNK)
     ]
+
+
+def rules_for(scenario: Scenario) -> list[str]:
+    """Return the rules that a scenario is about; without clumps two of them are the same."""
+    return [rules for rules in RULES if rules != UNCLUMPED or scenario.service.clump > 1]
 
 
 def run(scenario: Scenario, rules: str, seed: int, runs: int) -> list[End]:
     """Return how some runs ended."""
     chance = np.random.default_rng([seed, scenario.runs, *scenario.name.encode()])
-    past = [
-        clumping_before(scenario.service, INTERVAL, chance)
-        for _ in range(PASTS if rules == "comparison" else 1)
-    ]
+    service = scenario.service
     return [
-        RULES[rules](observer(scenario.service, chance), past[index % len(past)], scenario.plan)
-        for index in range(runs)
+        RULES[rules](
+            observer(service, chance),
+            clumping_before(service, INTERVAL, chance) if rules == OURS else 1.0,
+            scenario.plan,
+        )
+        for _ in range(runs)
     ]
 
 

@@ -1,12 +1,11 @@
-"""One rollout under one set of rules: ours in two modes, and those of two peers as documented.
+"""One rollout under our two sets of rules.
 
-Each set of rules looks at the same kind of traffic and says when it rolled back or promoted. The
-verdicts of our modes are made by the operator's own code; what is here only counts seconds and
-steps, as the engine does (a test compares both).
+Verdicts are made by the operator's own code; what is here only counts seconds and steps, as the
+engine does (a test compares both).
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -24,8 +23,9 @@ INTERVAL = 10.0
 HOLD = 60.0
 WEIGHTS = (5, 10, 20, 50)
 DEADLINE = 600.0
-"""Seconds after the hold of a step at which the progress deadline ends a rollout that cannot tell.
-That is no verdict of the rules: it counts neither as promoted nor as rolled back."""
+"""Seconds after the hold of a step at which the progress deadline takes back a rollout that cannot
+tell, with the reason `NoData`. That is no verdict about the canary, so it is counted apart: neither
+as promoted nor as rolled back."""
 LEAST = 99.0
 """Lowest success rate, in percent, that limits ask for."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,16 +76,28 @@ def comparison(observe: Observe, clumping: float, plan: Plan) -> End:
             window = observe(now, now + INTERVAL, weight)
             now, hurt = now + INTERVAL, hurt + window.canary_bad
             evidence = _weighed(evidence, window, stakes, terms, analysis.min_requests)
-            seen = Compared(window, View.CALLERS)
             over = now - applied >= plan.hold
-            found = read(CHECK, evidence, seen, terms, stakes, hold_is_over=over)
-            if found.verdict is Verdict.FAIL:
-                return End(rolled_back=True, seconds=now, hurt=hurt)
-            if over and found.verdict is Verdict.PASS and window.tells:
-                break
-            if now - applied > plan.hold + DEADLINE:
+            if window.tells and may_decide(evidence, stakes, over=over):
+                seen = Compared(window, View.CALLERS)
+                found = read(CHECK, evidence, seen, terms, stakes, hold_is_over=over)
+                if found.verdict is Verdict.FAIL:
+                    return End(rolled_back=True, seconds=now, hurt=hurt)
+                if over and found.verdict is Verdict.PASS:
+                    break
+            if now - applied >= plan.hold + DEADLINE:
                 return End(seconds=now, hurt=hurt)
     return End(promoted=True, seconds=now, hurt=hurt)
+
+
+def may_decide(evidence: Evidence, stakes: Stakes, *, over: bool) -> bool:
+    """Whether a verdict could end a step; only then it is asked for, since its words take long.
+
+    This is no rule of its own: a test shows that always asking ends in the same way.
+    """
+    if evidence.harm.odds >= stakes.harm_target:
+        return True
+    proven = evidence.health.total >= stakes.health_target
+    return over and (proven or evidence.full_windows_in_step > 0)
 
 
 def _weighed(
@@ -95,6 +107,11 @@ def _weighed(
         return evidence
     after = evidence.settled(window, stakes, least)
     return after.guarded(both_bad(window, CHECK, terms, least), EPOCH)
+
+
+def unclumped(observe: Observe, _: float, plan: Plan) -> End:
+    """Compare as if failures never came in clumps: `errorClumping: 1`."""
+    return comparison(observe, 1.0, plan)
 
 
 def limits(observe: Observe, _: float, plan: Plan) -> End:
@@ -117,7 +134,7 @@ def limits(observe: Observe, _: float, plan: Plan) -> End:
                     return End(rolled_back=True, seconds=now, hurt=hurt)
             if found.verdict is Verdict.PASS and now - held_since >= plan.hold:
                 break
-            if now - applied > plan.hold + DEADLINE:
+            if now - applied >= plan.hold + DEADLINE:
                 return End(seconds=now, hurt=hurt)
     return End(promoted=True, seconds=now, hurt=hurt)
 
@@ -126,79 +143,8 @@ def _look(weight: int, least: int) -> Look:
     return Look(EPOCH, timedelta(seconds=60), weight, least)
 
 
-def _traffic(windows: deque[Window]) -> Mapping[View, Tracks]:
+def _traffic(seen: Iterable[Window]) -> Mapping[View, Tracks]:
+    windows = list(seen)
     stable = Count(sum(w.stable_requests for w in windows), sum(w.stable_bad for w in windows))
     canary = Count(sum(w.canary_requests for w in windows), sum(w.canary_bad for w in windows))
     return {View.CALLERS: Tracks(stable, canary)}
-
-
-def flagger(interval: float, threshold: int = 5) -> Rules:
-    """Return Flagger's rules: each interval asks for 99 % over a minute, no value is a failure.
-
-    A passed check goes on to the next weight, so a step lasts as many checks as fit into the hold;
-    `threshold` failed checks in all roll back.
-    """
-
-    def rules(observe: Observe, _: float, plan: Plan) -> End:
-        now, hurt, failed = 0.0, 0.0, 0
-        recent: deque[Window] = deque(maxlen=int(60 / INTERVAL))
-        for weight in plan.weights:
-            passed = 0.0
-            while passed < plan.hold:
-                for _tick in range(int(interval / INTERVAL)):
-                    window = observe(now, now + INTERVAL, weight)
-                    now, hurt = now + INTERVAL, hurt + window.canary_bad
-                    recent.append(window)
-                if _succeeds(recent):
-                    passed += interval
-                    continue
-                failed += 1
-                if failed >= threshold:
-                    return End(rolled_back=True, seconds=now, hurt=hurt)
-        return End(promoted=True, seconds=now, hurt=hurt)
-
-    return rules
-
-
-def argo(interval: float, failure_limit: int, errors: int = 4) -> Rules:
-    """Return Argo Rollouts' rules: an analysis in the background of steps with a fixed pause.
-
-    A value below 99 % is a failure, and no value is an error; more than `failure_limit` failures,
-    or more than `errors` errors in a row, abort. The query is an `irate`, so it sees the last two
-    scrapes, here of ten seconds.
-    """
-
-    def rules(observe: Observe, _: float, plan: Plan) -> End:
-        now, hurt, failed, odd = 0.0, 0.0, 0, 0
-        for weight in plan.weights:
-            applied = now
-            while now - applied < plan.hold:
-                window = observe(now, now + INTERVAL, weight)
-                now, hurt = now + INTERVAL, hurt + window.canary_bad
-                if now % interval:
-                    continue
-                if not window.canary_requests:
-                    odd += 1
-                else:
-                    odd, failed = 0, failed + (not _succeeds(deque([window])))
-                if failed > failure_limit or odd > errors:
-                    return End(rolled_back=True, seconds=now, hurt=hurt)
-        return End(promoted=True, seconds=now, hurt=hurt)
-
-    return rules
-
-
-def _succeeds(windows: deque[Window]) -> bool:
-    requests = sum(window.canary_requests for window in windows)
-    bad = sum(window.canary_bad for window in windows)
-    return bool(requests) and 100 * (requests - bad) / requests >= LEAST
-
-
-RULES: Mapping[str, Rules] = {
-    "comparison": comparison,
-    "limits": limits,
-    "Flagger, 1 m": flagger(60),
-    "Flagger, 10 s": flagger(10),
-    "Argo, 1 m": argo(60, failure_limit=3),
-    "Argo, 10 s": argo(10, failure_limit=3),
-}

@@ -69,13 +69,12 @@ def _failures(requests: int, rate: float, clump: int, chance: np.random.Generato
 
 def clumping_before(service: Service, interval: float, chance: np.random.Generator) -> float:
     """Return what the A/A test says of stable before the rollout, by the operator's own code."""
-    past = []
-    for _ in range(PAST_WINDOWS):
-        requests = chance.poisson(service.rate * interval / PODS, size=PODS).tolist()
-        past.append(
-            {
-                str(pod): (count, _failures(count, service.stable, service.clump, chance))
-                for pod, count in enumerate(requests)
-            }
-        )
-    return clumping_of(past)
+    requests = chance.poisson(service.rate * interval / PODS, size=(PAST_WINDOWS, PODS))
+    if service.clump == 1:
+        bad = chance.binomial(requests, service.stable)
+    else:
+        clumps = chance.poisson(requests * service.stable / service.clump)
+        bad = np.minimum(requests, service.clump * clumps)
+    names = [str(pod) for pod in range(PODS)]
+    windows = zip(requests.tolist(), bad.tolist(), strict=True)
+    return clumping_of([dict(zip(names, zip(*one, strict=True), strict=True)) for one in windows])
