@@ -32,13 +32,6 @@ def limits_of(check: MetricCheck, traffic: Traffic, durations: Durations, look: 
     return worse_view(inspect, traffic, look)
 
 
-def has_limit(check: MetricCheck) -> bool:
-    """Whether a check has a limit of its own, beside what a comparison says."""
-    if check.success_rate:
-        return check.success_rate.min is not None
-    return check.latency is None or check.latency.percentile is not None
-
-
 def answer_of(check: MetricCheck, values: Sequence[float]) -> Finding:
     """Return what the answer to a custom query says; only one finite number can be judged."""
     return _answer(_of_kind(check.query, check), values)

@@ -207,11 +207,22 @@ class _Text:
         )
         if missing is None:
             return "too many failures to prove that it is no worse"
-        windows = max(0, self.terms.healthy.min_windows - evidence.healthy_windows)
-        more = (
-            f"about {amount(missing)} more canary requests are needed to prove that it is no worse"
+        left = self.terms.healthy.min_windows - evidence.healthy_windows
+        spread = f", in {left} or more intervals," if left > 1 else ""
+        return (
+            f"about {amount(missing)} more canary requests{spread} are needed to prove that it is "
+            f"no worse{self._few_full_windows()}"
         )
-        return more + (f", in at least {windows} intervals" if windows and not missing else "")
+
+    def _few_full_windows(self) -> str:
+        """Say what keeps a rollout from going on without a proof, where that is so."""
+        full, needed = self.evidence.full_windows, self.terms.min_windows
+        if self.terms.on_insufficient_data != "Advance" or full >= needed:
+            return ""
+        return (
+            f", and {needed} intervals with minRequests of each version to go on without "
+            f"({full} had)"
+        )
 
     def _bad_rate(self) -> float:
         total = self.evidence.total

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from canary_operator.domain.bets import Stakes
-from canary_operator.domain.checks import answer_of, cannot_tell, has_limit, limits_of, threshold_of
+from canary_operator.domain.checks import answer_of, cannot_tell, limits_of, threshold_of
 from canary_operator.domain.clumping import clumping_of, failures, slow_requests
 from canary_operator.domain.comparison import Compared, both_bad, compared, read, stakes_of
 from canary_operator.domain.counts import Traffic
@@ -105,7 +105,7 @@ class _Judge:
 
     def _beside(self, check: MetricCheck, evidence: Evidence) -> Iterator[Finding]:
         """Yield what limits say beside a comparison; without any, callers may still hang up."""
-        if has_limit(check):
+        if check.has_limit:
             yield self._limits(check, evidence)
             return
         seen = self.readings.since_last

@@ -29,7 +29,7 @@ class Stretch:
     at: datetime
     """The end; a slot of the grid, and not later than now."""
     window: timedelta | None
-    """What limits look back on; None where the weight was not in force for so long."""
+    """What limits look back on; None where none does, or the weight was not in force so long."""
     since_last: timedelta | None
     """What the comparison looks back on; None where nothing is compared."""
     past_until: datetime | None = None
@@ -65,12 +65,17 @@ def stretch_of(at: Situation, due: datetime) -> Stretch:
     """
     applied, analysis = at.status.weight_applied_at or due, at.spec.analysis
     moment = due + (at.now - due) // analysis.interval * analysis.interval
-    window: timedelta | None = _window(at)
+    window = _window(at)
     if analysis.comparison is None:
         return Stretch(moment, window, None)
-    if window is not None and moment - window < applied:
-        window = None  # samples of the weight before would be judged
-    return Stretch(moment, window, _since_last(at, moment, applied), _past_until(at))
+    limited = any(check.compared and check.has_limit for check in analysis.metrics)
+    mixed = moment - window < applied  # samples of the weight before would be judged
+    return Stretch(
+        moment,
+        window if limited and not mixed else None,
+        _since_last(at, moment, applied),
+        _past_until(at),
+    )
 
 
 def _window(at: Situation) -> timedelta:

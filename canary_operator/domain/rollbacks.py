@@ -10,7 +10,9 @@ from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.domain.steps import (
+    both_seen_bad_at,
     full_weight,
+    guarded_since,
     guarded_until,
     hold_ends_at,
     is_overdue,
@@ -41,9 +43,12 @@ def roll_back_on_proven_harm(at: Situation) -> RollBack | None:
 
 
 def roll_back_when_both_fail_for_long(at: Situation) -> RollBack | None:
-    """A shared cause that does not go away may be the canary after all."""
-    until = guarded_until(at)
-    if until is None or at.now < until:
+    """A shared cause that does not go away may be the canary after all.
+
+    Both have to be seen failing at the end as well; silence since then is for the deadline.
+    """
+    until, seen = guarded_until(at), both_seen_bad_at(at)
+    if until is None or seen is None or seen < until:
         return None
     bad = [m.message for m in at.status.metrics if _says(m, Reason.SHARED_CAUSE_SUSPECTED)]
     message = sentences(["Both versions failed for longer than guardrail.maxHold", *bad])
@@ -98,6 +103,11 @@ def roll_back_when_stable_does_not_come_up(at: Situation) -> RollBack | None:
     """A promotion that stable's pods do not follow is undone."""
     if not is_overdue(at):
         return None
+    if guarded_since(at) and at.stable.serves(at.status.canary_revision, at.spec.replicas):
+        message = (
+            "Both versions failed while promoting, and no request since then says that it ended."
+        )
+        return RollBack(Trigger.FAILED, Reason.SHARED_CAUSE_SUSPECTED, message)
     trouble = f": {at.stable.trouble}" if at.stable.trouble else ""
     message = (
         f"Stable did not come up with the new template: {at.stable.available} of "

@@ -106,7 +106,8 @@ def deadline_at(at: Situation) -> datetime | None:
     if guarded_since(at) is None:
         return deadline
     until = guarded_until(at)  # the guardrail has a limit of its own
-    return None if until is None else max(deadline, until)
+    look = at.spec.analysis.interval  # the next look says whether it is over
+    return None if until is None else max(deadline, until + look)
 
 
 def _first_check_by(at: Situation) -> datetime | None:
@@ -124,6 +125,13 @@ def guarded_since(at: Situation) -> datetime | None:
     deciding = {check.name for check in at.spec.analysis.metrics if not check.dry_run}
     since = (one.both_bad_since for one in at.attempt.evidence if one.name in deciding)
     return min((moment for moment in since if moment is not None), default=None)
+
+
+def both_seen_bad_at(at: Situation) -> datetime | None:
+    """Return when both versions were seen to fail last, while that is not over; None if it is."""
+    seen = (one.both_bad_at for one in at.attempt.evidence if one.both_bad_since is not None)
+    latest = max((moment for moment in seen if moment is not None), default=None)
+    return latest if guarded_since(at) is not None else None
 
 
 def guarded_until(at: Situation) -> datetime | None:

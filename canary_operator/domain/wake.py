@@ -11,7 +11,6 @@ from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
     PROXY_DELAY,
     deadline_at,
-    guarded_until,
     hold_ends_at,
     scale_down_at,
 )
@@ -32,7 +31,6 @@ def _moments(at: Situation) -> Iterator[datetime]:
         next_check_at(at),
         deadline_at(at),
         scale_down_at(at),
-        guarded_until(at),
         off + PROXY_DELAY if off else None,
         attempt.short_of_pods_since + CAPACITY_PATIENCE if attempt.short_of_pods_since else None,
     )

@@ -158,7 +158,13 @@ def test_the_words_of_a_rollback() -> None:
 
 def test_what_is_needed_is_told() -> None:
     at = looked(rollout(RATE, comparison={}), [seen()])
-    assert "more canary requests are needed to prove that it is no worse" in _message(at)
+    assert "more canary requests, in 5 or more intervals, are needed to prove" in _message(at)
+    at = looked(rollout(RATE, comparison={}, **HOLDING), [seen((9000, 0), (171000, 0))] * 5)
+    assert "more canary requests are needed to prove that it is no worse; seen" in _message(at)
+    at = looked(rollout(RATE, comparison={}), [seen((9, 0), (171, 0))] * 5)
+    assert "and 3 intervals with minRequests of each version to go on without (0 had)" in _message(
+        at
+    )
     at = looked(rollout(RATE, comparison={}), [seen(canary=(0, 0), stable=(0, 0))])
     assert "0 canary requests in 10 s, at least 10 are needed" in _message(at)
 

@@ -85,17 +85,28 @@ def test_limits_are_compared_alone_without_a_comparison() -> None:
     assert stretch.past_until is None
 
 
+LIMITED: dict[str, Any] = {"name": "limited", "successRate": {"min": 99}}
 COMPARED: dict[str, Any] = {"interval": "10s", "window": "60s", "comparison": {}}
 
 
 def test_a_comparison_looks_after_one_interval_and_limits_after_their_window() -> None:
-    at = applied(NOW, **COMPARED)
+    at = applied(NOW, **COMPARED, metrics=[LIMITED])
     due = next_check_at(at)
     assert due == NOW + seconds(10)
     first = stretch_of(replace(at, now=due), due)
     assert (first.window, first.since_last) == (None, seconds(10))
     later = NOW + seconds(60)
     assert stretch_of(replace(at, now=later), later).window == seconds(60)
+
+
+def test_a_comparison_without_limits_asks_for_no_window() -> None:
+    metrics = [
+        {"name": "rate", "successRate": {}},
+        {"name": "own", "query": {"promql": "1", "max": 1}},
+    ]
+    for asked, window in ((metrics, None), ([*metrics, LIMITED], seconds(60))):
+        at = replace(applied(NOW - seconds(90), **COMPARED, metrics=asked), now=NOW)
+        assert stretch_of(at, NOW).window == window
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,32 @@ async def test_an_outage_of_both_that_does_not_end_is_rolled_back(begin: Begin) 
     assert story.driver.status.history[0].reason == Reason.SHARED_CAUSE_SUSPECTED
 
 
+async def test_silence_after_an_outage_is_no_failure_of_both(begin: Begin) -> None:
+    story = await begin({"guardrail": {"maxHold": "8m"}}, canary=0.001, stable=0.001)
+    await story.until_weight(20)
+    story.service.canary = story.service.stable = 0.8
+    await story.driver.pass_time(30)
+    story.service.rate = 0
+    taken = await story.until(Phase.ROLLING_BACK)
+    assert story.driver.status.history[0].reason == Reason.NO_DATA
+    assert taken >= 440  # both the deadline and the guardrail had their time
+
+
+async def test_silence_after_an_outage_ends_a_promotion_with_its_reason(begin: Begin) -> None:
+    story = await begin()
+    await story.until_weight(50)
+    story.world.broken.add(story.driver.status.canary_revision or "")
+    await story.until(Phase.PROMOTING)
+    story.service.canary = story.service.stable = 0.8
+    await story.driver.pass_time(20)
+    story.service.rate = 0
+    story.world.broken.clear()
+    await story.until(Phase.ROLLING_BACK)
+    entry = story.driver.status.history[0]
+    assert entry.reason == Reason.SHARED_CAUSE_SUSPECTED
+    assert "no request since then says that it ended" in entry.message
+
+
 async def test_an_outage_of_both_is_waited_for_where_the_user_says_so(begin: Begin) -> None:
     story = await begin({"guardrail": {"maxHold": "1m", "then": "Wait"}})
     await story.until_weight(20)

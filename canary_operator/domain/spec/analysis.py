@@ -102,6 +102,13 @@ class MetricCheck(Written):
         """Whether `comparison` can look at it: it counts good and bad requests of both versions."""
         return self.query is None
 
+    @property
+    def has_limit(self) -> bool:
+        """Whether it has a limit of its own, beside what a comparison says."""
+        if self.success_rate is not None:
+            return self.success_rate.min is not None
+        return self.latency is None or self.latency.percentile is not None
+
 
 def _limits_left_out(analysis: "Analysis") -> Iterable[Place]:
     if analysis.comparison is not None:
