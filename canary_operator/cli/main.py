@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from canary_operator.cli.options import (
-    Duration,
     Header,
     ListenAddress,
     custom_query_namespaces,
     option,
     sorted_unique,
 )
+from canary_operator.parameters import Duration
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -139,6 +139,19 @@ def run(**flags: Any) -> None:
         run_operator(options)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command(
+    "plugin",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def plugin(arguments: tuple[str, ...]) -> None:
+    """See, steer and plan rollouts: the same as `kubectl canary`."""
+    from canary_operator.plugin.main import main as run_plugin
+
+    run_plugin(arguments, name="canary-operator plugin")
 
 
 if __name__ == "__main__":

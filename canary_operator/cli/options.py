@@ -1,6 +1,5 @@
 """Options of `canary-operator run`, each also as an environment variable."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -9,29 +8,11 @@ import click
 PREFIX = "CANARY_OPERATOR_"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_DURATION = re.compile(r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$")
-
 
 def option(name: str, *more: str, **settings: Any) -> Callable[[Command], Command]:
     """Return a click option whose environment variable is `CANARY_OPERATOR_<NAME>`."""
     variable = PREFIX + name.removeprefix("--").partition("/")[0].replace("-", "_").upper()
     return click.option(name, *more, envvar=variable, show_envvar=True, **settings)
-
-
-class Duration(click.ParamType[Any]):
-    """A Go-style duration such as `1m30s`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a timedelta, or fail with an example."""
-        if not isinstance(value, str):
-            return value
-        if not _DURATION.match(value):
-            self.fail(f"{value!r} is not a duration; write for example 5s or 1m30s", param, ctx)
-        from canary_operator.domain.durations import parse_duration
-
-        return parse_duration(value)
 
 
 class Header(click.ParamType[Any]):

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from canary_operator.adapters.cluster.feed import Change, ChangeKind, Feed, Manifest
 from canary_operator.playground.client_errors import (
     AlreadyExistsError,
     ApiError,
@@ -33,7 +34,6 @@ from canary_operator.playground.client_errors import (
     NotFoundError,
     status_error,
 )
-from canary_operator.playground.watch import Change, ChangeKind, Feed, Manifest
 
 __all__ = [
     "APPLY",
@@ -263,6 +263,10 @@ class Client:
         if self._session is None:
             raise RuntimeError("Open the client first: `async with Client(url) as client: …`")
         return self._session
+
+    def watch_error(self, status: Manifest) -> Exception:
+        """Return what a watch says instead of an object."""
+        return status_error(status.get("code", 0), status)
 
     async def lines(self, path: str, params: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """Yield the lines of an endless answer as they arrive."""

@@ -13,11 +13,11 @@ from typing import Any, Self
 
 import click
 
+from canary_operator.adapters.cluster.feed import Change, ChangeKind
 from canary_operator.playground.loadgen import LoadGenerator
 from canary_operator.playground.local import ROLLOUTS, LocalCluster
 from canary_operator.playground.mesh.background import Background
 from canary_operator.playground.story import Story
-from canary_operator.playground.watch import Change, ChangeKind
 
 CHECK_SECONDS = 1.0
 Place = tuple[str, str]

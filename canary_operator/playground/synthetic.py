@@ -19,6 +19,7 @@ from enum import StrEnum
 from itertools import cycle
 from typing import Self
 
+from canary_operator.adapters.cluster.feed import ChangeKind, Manifest
 from canary_operator.playground.mesh.background import Background
 from canary_operator.playground.mesh.bundle import VISITOR
 from canary_operator.playground.mesh.control import VIRTUAL_SERVICES, ClusterView
@@ -31,7 +32,6 @@ from canary_operator.playground.mesh.series import (
     ServiceIdentity,
     Workload,
 )
-from canary_operator.playground.watch import ChangeKind, Manifest
 
 TICK_SECONDS = 0.05
 WHOLE = 100

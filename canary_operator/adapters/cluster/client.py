@@ -13,7 +13,7 @@ or describes the end state.
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
@@ -36,20 +36,23 @@ OnAnswer = Callable[[str, str, int, float], None]
 TIMEOUT_SECONDS = 10.0
 _PAGE = 500
 _FIRST_FAILURE = 400
+_WRITES = frozenset({"POST", "PATCH"})
 
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 
-_OURS: Query = {"fieldManager": MANAGER}
-_STRICT: Query = {**_OURS, "fieldValidation": "Strict"}
-_LENIENT: Query = {**_OURS, "fieldValidation": "Ignore"}
+_STRICT: Query = {"fieldValidation": "Strict"}
+_LENIENT: Query = {"fieldValidation": "Ignore"}
 """For status: a CRD that is older than the operator drops what it does not know."""
 
 
 class Client:
     """Requests to one API server; close it at the end, or use it as a context manager."""
+
+    manager = MANAGER
+    """Who is said to have set the fields that are written."""
 
     def __init__(self, configuration: Configuration, on_answer: OnAnswer | None = None) -> None:
         """Remember where the server is; nothing is sent yet.
@@ -60,6 +63,10 @@ class Client:
         """
         self._configuration = configuration
         self._on_answer = on_answer or (lambda *_: None)
+        self.timeout_seconds = TIMEOUT_SECONDS
+        """Longest wait for an answer."""
+        self.headers: Mapping[str, str] = {}
+        """Sent with every request, such as `Impersonate-User`."""
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -83,10 +90,18 @@ class Client:
         """Return one object."""
         return await self._send("GET", Call("get", resource, namespace, name))
 
-    async def list(self, resource: Resource, namespace: str | None) -> AsyncIterator[Manifest]:
-        """Yield all objects of a namespace, or of the cluster, page by page."""
+    async def list(
+        self, resource: Resource, namespace: str | None, **selectors: str
+    ) -> AsyncIterator[Manifest]:
+        """Yield all objects of a namespace, or of the cluster, page by page.
+
+        Args:
+            resource: Their kind.
+            namespace: None for all namespaces.
+            selectors: `labelSelector` and `fieldSelector`.
+        """
         call = Call("list", resource, namespace, None)
-        query = {"limit": str(_PAGE)}
+        query = {"limit": str(_PAGE), **selectors}
         while True:
             try:
                 page = await self._send("GET", call, query=query)
@@ -136,7 +151,7 @@ class Client:
     ) -> Manifest:
         """Carry out JSON Patch operations, all or none."""
         call = Call("patch", resource, namespace, name)
-        return await self._send("PATCH", call, operations, _JSON_PATCH, _OURS)
+        return await self._send("PATCH", call, operations, _JSON_PATCH, {})
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Delete one object, if it is still the one with `uid`."""
@@ -153,22 +168,66 @@ class Client:
     ) -> Manifest:
         headers = {"Content-Type": content_type} if content_type else {}
         data = None if body is None else encode(body)
+        if method in _WRITES and query is not None:
+            query = {**query, "fieldManager": self.manager}
         code, started = 0, time.monotonic()
         try:
             code, retry_after, text = await self._exchange(
                 method, call.path, params=query, headers=headers, data=data
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            words = str(error) or type(error).__name__
-            raise UnavailableError(f"The API server did not answer {call}: {words}") from error
+            raise self.unanswered(call, error) from error
         finally:
             self._on_answer(call.verb, call.counted, code, time.monotonic() - started)
         content = _content(text)
         if code >= _FIRST_FAILURE:
-            raise error_of(call, Refusal(code, content, retry_after))
+            raise self.refused(call, Refusal(code, content, retry_after))
         if isinstance(content, str):
             raise UnavailableError(f"The API server answered {call} with something else than JSON.")
         return content
+
+    def refused(self, call: Call, refusal: Refusal) -> Exception:
+        """Return what to raise for an answer that is not a success."""
+        return error_of(call, refusal)
+
+    def unanswered(self, call: Call, error: Exception) -> Exception:
+        """Return what to raise where no answer came."""
+        words = str(error) or type(error).__name__
+        return UnavailableError(f"The API server did not answer {call}: {words}")
+
+    async def lines(
+        self, call: Call, query: Query, idle_seconds: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of an endless answer, such as a watch, as they arrive.
+
+        Args:
+            call: What is asked for.
+            query: Parameters.
+            idle_seconds: Longest silence; None waits for ever.
+        """
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self.timeout_seconds, sock_read=idle_seconds
+        )
+        headers, proxy = await self._credentials(), self._configuration.proxy
+        name, url = self._configuration.tls_server_name, self._url(call.path)
+        request: dict[str, Any] = {
+            "params": query,
+            "headers": headers,
+            "timeout": timeout,
+            "proxy": proxy,
+        }
+        try:
+            async with self._open_session().get(url, server_hostname=name, **request) as response:
+                if response.status >= _FIRST_FAILURE:
+                    content = _content(await response.read())
+                    raise self.refused(call, Refusal(response.status, content))
+                async for line in _lines(response.content):
+                    yield line
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self.unanswered(call, error) from error
+
+    def _url(self, path: str) -> str:
+        return self._configuration.host.rstrip("/") + path
 
     async def _exchange(
         self, method: str, path: str, *, headers: dict[str, str], **request: Any
@@ -180,7 +239,7 @@ class Client:
             "proxy": self._configuration.proxy,
             "server_hostname": self._configuration.tls_server_name,
         }
-        url = self._configuration.host.rstrip("/") + path
+        url = self._url(path)
         for last in (False, True):
             try:
                 async with session.request(method, url, headers=headers, **request) as response:
@@ -201,14 +260,24 @@ class Client:
             context = RESTClientObject(self._configuration).ssl_context
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=context),
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=self.timeout_seconds),
                 headers={
                     "User-Agent": f"canary-operator/{version('canary-operator')}",
                     "Accept": _JSON,
+                    **self.headers,
                 },
                 trust_env=True,
             )
         return self._session
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
+    """Yield lines of any length."""
+    buffered = b""
+    async for chunk in content.iter_any():
+        *complete, buffered = (buffered + chunk).split(b"\n")
+        for line in complete:
+            yield line
 
 
 def _content(text: bytes) -> Manifest | str:

@@ -36,6 +36,8 @@ DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", ROLLOUT_LABEL)
 SERVICES = Resource("", "v1", "services", "Service", ROLLOUT_LABEL)
 RECORDS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", ROLLOUT_LABEL)
 PODS = Resource("", "v1", "pods", "Pod", ROLLOUT_LABEL)
+REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", ROLLOUT_LABEL)
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
 EVENTS = Resource("", "v1", "events", "Event")
 VIRTUAL_SERVICES = Resource(
     "networking.istio.io", "v1", "virtualservices", "VirtualService", ROLLOUT_LABEL

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from canary_operator.adapters.cluster.feed import Manifest
 from canary_operator.playground.mesh.routes import FAULT_FILTER, MIRROR_CLUSTER, MIRROR_HEADER
 from canary_operator.playground.mesh.series import Reporter
 from canary_operator.playground.mesh.telemetry import LOG_FIELDS
-from canary_operator.playground.watch import Manifest
 
 _TYPES = "type.googleapis.com/envoy"
 MESH_LISTENER = "mesh"

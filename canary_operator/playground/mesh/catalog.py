@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from canary_operator.adapters.cluster.feed import Manifest
 from canary_operator.playground.mesh.series import UNKNOWN, ServiceIdentity, Workload
-from canary_operator.playground.watch import Manifest
 
 ObjectKey: TypeAlias = tuple[str, str]
 """Namespace and name."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from canary_operator.adapters.cluster.feed import Manifest
 from canary_operator.playground.mesh.catalog import (
     Catalog,
     Endpoint,
@@ -13,7 +14,6 @@ from canary_operator.playground.mesh.catalog import (
 )
 from canary_operator.playground.mesh.routes import cluster_name
 from canary_operator.playground.mesh.telemetry import endpoint_metadata
-from canary_operator.playground.watch import Manifest
 
 CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINTS_TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"

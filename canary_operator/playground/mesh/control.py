@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from canary_operator.adapters.cluster.feed import Change, ChangeKind, Manifest
 from canary_operator.playground.client import ENDPOINT_SLICES, PODS, SERVICES, Resource
 from canary_operator.playground.mesh.background import Background
 from canary_operator.playground.mesh.bootstrap import (
@@ -27,7 +28,6 @@ from canary_operator.playground.mesh.delivery import (
 from canary_operator.playground.mesh.envoy import Envoy
 from canary_operator.playground.mesh.hosts import gateway_hosts, mesh_hosts
 from canary_operator.playground.mesh.matching import Caller
-from canary_operator.playground.watch import Change, ChangeKind, Manifest
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from canary_operator.adapters.cluster.feed import Manifest
 from canary_operator.playground.mesh.bootstrap import ConfigPaths
 from canary_operator.playground.mesh.clusters import RenderedCluster, endpoints_file
 from canary_operator.playground.mesh.envoy import Envoy
-from canary_operator.playground.watch import Manifest
 
 ROUTES_TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 ACCEPT_SECONDS = 30.0

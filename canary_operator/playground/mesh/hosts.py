@@ -11,10 +11,10 @@ An ingress gateway knows only what VirtualServices offer on it.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from canary_operator.adapters.cluster.feed import Manifest
 from canary_operator.playground.mesh.catalog import Catalog, PortProtocol, Service, ServicePort
 from canary_operator.playground.mesh.matching import MESH, Caller, serves
 from canary_operator.playground.mesh.routes import plain_route, virtual_service_routes
-from canary_operator.playground.watch import Manifest
 
 ANY_GATEWAY = "*"
 

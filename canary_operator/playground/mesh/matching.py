@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from canary_operator.playground.watch import Manifest
+from canary_operator.adapters.cluster.feed import Manifest
 
 MESH = "mesh"
 """Istio's reserved gateway name for all sidecars."""

@@ -15,9 +15,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from canary_operator.adapters.cluster.feed import Manifest
 from canary_operator.playground.mesh.catalog import Catalog
 from canary_operator.playground.mesh.matching import Caller, matches_of
-from canary_operator.playground.watch import Manifest
 
 MIRROR_CLUSTER = "mirrored"
 MIRROR_HEADER = "x-playground-mirrored-to"

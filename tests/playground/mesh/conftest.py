@@ -15,11 +15,11 @@ from typing import Any, Self, TypeAlias
 import aiohttp
 import pytest
 
+from canary_operator.adapters.cluster.feed import Change, ChangeKind, Manifest
 from canary_operator.playground.client import ENDPOINT_SLICES, PODS, SERVICES, Resource
 from canary_operator.playground.mesh import Mesh
 from canary_operator.playground.mesh.control import VIRTUAL_SERVICES
 from canary_operator.playground.mesh.series import Reporter
-from canary_operator.playground.watch import Change, ChangeKind, Manifest
 
 NAMESPACE = "demo"
 Answer: TypeAlias = tuple[int, str | None]

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
-from canary_operator.playground.client_errors import status_error
-
 Manifest: TypeAlias = dict[str, Any]
 """One Kubernetes object as JSON."""
 
@@ -49,6 +47,10 @@ class Source(Protocol):
         """Yield the lines of an endless answer."""
         ...
 
+    def watch_error(self, status: Manifest) -> Exception:
+        """Return what to raise for a `Status` that a watch sends instead of an object."""
+        ...
+
 
 @dataclass
 class Feed:
@@ -68,8 +70,8 @@ class Feed:
         """Yield changes until the server ends the watch.
 
         Raises:
-            ExpiredError: the version is too old; forget it and call again.
-            ApiError: the server failed or is away.
+            Exception: what the source raises, or `watch_error` returns; where that says that the
+                version is too old, forget it and call again.
         """
         if self.version is None:
             listed = await self.source.request("GET", self.path, params=self.query)
@@ -97,7 +99,7 @@ class Feed:
         """Return what a line says; `None` for a bookmark, which only moves the version."""
         event = json.loads(line)
         if event["type"] == "ERROR":
-            raise status_error(event["object"].get("code", 0), event["object"])
+            raise self.source.watch_error(event["object"])
         self._delay = 0.0
         meta = event["object"]["metadata"]
         self.version = meta["resourceVersion"]

@@ -1,0 +1,1 @@
+"""What needs no cluster: manifests are read, judged, timed and played."""

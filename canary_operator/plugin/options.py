@@ -1,0 +1,115 @@
+"""Options that commands share, named as kubectl names them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from canary_operator.parameters import Duration
+from canary_operator.plugin.target import Target
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FORMATS = ("wide", "json", "yaml", "name")
+
+
+def cluster_options(command: Command) -> Command:
+    """Give a command the parameter `target`, a `Target`."""
+
+    @click.option(
+        "-n",
+        "--namespace",
+        metavar="NS",
+        help="Namespace.  [that of the context]",
+        shell_complete=_names("namespaces"),
+    )
+    @click.option(
+        "--context",
+        metavar="NAME",
+        help="Context of the kubeconfig.  [the current one]",
+        shell_complete=_names("contexts"),
+    )
+    @click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="File that says which cluster.  [KUBECONFIG, ~/.kube/config]",
+    )
+    @click.option("--as", "as_user", metavar="USER", help="User to act as.")
+    @click.option(
+        "--request-timeout",
+        type=Duration(),
+        default="10s",
+        show_default=True,
+        help="Longest wait for an answer of the API server.",
+    )
+    @wraps(command)
+    def with_target(
+        *arguments: Any,
+        namespace: str | None,
+        context: str | None,
+        kubeconfig: Path | None,
+        as_user: str | None,
+        request_timeout: timedelta,
+        **others: Any,
+    ) -> Any:
+        target = Target(kubeconfig, context, namespace, as_user, request_timeout)
+        return command(*arguments, target=target, **others)
+
+    return with_target  # type: ignore[return-value]
+
+
+def look_options(command: Command) -> Command:
+    """Give a command the parameter `look`, a `Look`."""
+
+    @click.option("--ascii", is_flag=True, default=None, help="Use no sign beyond ASCII.")
+    @click.option(
+        "--color/--no-color", default=None, help="Use colours.  [on a terminal, without NO_COLOR]"
+    )
+    @wraps(command)
+    def with_look(*arguments: Any, ascii: bool | None, color: bool | None, **others: Any) -> Any:  # noqa: A002 - the flag's name
+        from canary_operator.plugin.console import Look
+
+        return command(*arguments, look=Look(ascii, color), **others)
+
+    return with_look  # type: ignore[return-value]
+
+
+def output_option(*formats: str) -> Callable[[Command], Command]:
+    """Give a command the parameter `output`: one of `formats`, or None for people."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats or FORMATS),
+        help="Form of the output.  [a text for people]",
+    )
+
+
+def rollout_argument(command: Command) -> Command:
+    """Give a command the parameter `name`: a CanaryRollout; `cro/web` is read as `web`."""
+    return click.argument(
+        "name", metavar="NAME", callback=_bare_name, shell_complete=_names("rollouts")
+    )(command)
+
+
+def _bare_name(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    del ctx
+    kind, slash, name = value.rpartition("/")
+    kinds = {"cro", "canaryrollout", "canaryrollouts", "canaryrollouts.canary-operator.dev"}
+    if slash and kind.lower() not in kinds | {"canaryrollout.canary-operator.dev"}:
+        raise click.BadParameter(f"{value!r} is no CanaryRollout", param=parameter)
+    return name
+
+
+def _names(kind: str) -> Callable[[click.Context, click.Parameter, str], list[Any]]:
+    """Return what completes names from the cluster or the kubeconfig."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+        del parameter
+        from canary_operator.plugin.live.names import complete_names
+
+        return complete_names(kind, ctx.params, incomplete)
+
+    return complete
