@@ -6,10 +6,13 @@ read on light and on dark alike.
 
 import sys
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any, cast
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.theme import Theme
+
+NARROW = 110
+"""Columns below which screens leave out what is not needed at once."""
 
 UNBOUNDED = 100_000
 """Columns of a pipe or file: nothing is wrapped there."""
@@ -49,11 +52,50 @@ class Glyphs:
     at_least: str
     at_most: str
     ellipsis: str
+    branch: str
+    last_branch: str
+    trunk: str
 
 
-UNICODE = Glyphs("█", "░", "▁▂▃▄▅▆▇█", "✔", "✖", "?", "▶", "●", "○", "–", "·", "→", "≥", "≤", "…")
+UNICODE = Glyphs(
+    full="█",
+    empty="░",
+    ticks="▁▂▃▄▅▆▇█",
+    passed="✔",
+    failed="✖",
+    unclear="?",
+    here="▶",
+    done="●",
+    to_come="○",
+    dash="–",
+    middle_dot="·",
+    arrow="→",
+    at_least="≥",
+    at_most="≤",
+    ellipsis="…",
+    branch="├─ ",
+    last_branch="└─ ",
+    trunk="│  ",
+)
 ASCII = Glyphs(
-    "#", ".", "_.-=+*%@", "ok", "x", "?", ">", "*", "o", "-", ".", "->", ">=", "<=", "..."
+    full="#",
+    empty=".",
+    ticks="_.-=+*%@",
+    passed="+",
+    failed="x",
+    unclear="?",
+    here=">",
+    done="*",
+    to_come="o",
+    dash="-",
+    middle_dot=".",
+    arrow="->",
+    at_least=">=",
+    at_most="<=",
+    ellipsis="...",
+    branch="|- ",
+    last_branch="`- ",
+    trunk="|  ",
 )
 
 _PLAIN = str.maketrans(
@@ -96,11 +138,33 @@ class Sheet:
         """Whether somebody looks at it, rather than a file or a program."""
         return self.console.is_terminal
 
+    @property
+    def narrow(self) -> bool:
+        """Whether there is room for the most important things only."""
+        return self.console.width < NARROW
+
     def text(self, words: str) -> str:
-        """Return words with signs that the output can show."""
+        """Return words with signs that the output can show.
+
+        Screens call it for words that are not theirs, before anything is laid out, since a sign
+        may become two.
+        """
         if self.glyphs is UNICODE:
             return words
         return words.translate(_PLAIN).encode("ascii", "replace").decode()
+
+    def print(self, *renderables: RenderableType) -> None:
+        """Print one after the other; in pipes and files no line ends in blanks or is broken."""
+        if self.live:
+            for one in renderables:  # printed together, texts would lose how each is cut
+                self.console.print(one)
+            return
+        with self.console.capture() as captured:
+            for one in renderables:
+                self.console.print(one, soft_wrap=True)
+        lines = captured.get().split("\n")
+        self.console.file.write("\n".join(line.rstrip() for line in lines))
+        self.console.file.flush()
 
 
 def open_sheet(look: Look | None = None, stream: IO[str] | None = None) -> Sheet:
@@ -114,7 +178,7 @@ def open_sheet(look: Look | None = None, stream: IO[str] | None = None) -> Sheet
     terminal = stream.isatty()
     ascii_only = look.ascii if look.ascii is not None else not _knows_unicode(stream)
     console = Console(
-        file=stream,
+        file=cast("IO[str]", _AsciiStream(stream)) if ascii_only else stream,
         theme=THEME,
         width=look.width or (None if terminal else UNBOUNDED),
         force_terminal=True if look.color else None,
@@ -126,6 +190,21 @@ def open_sheet(look: Look | None = None, stream: IO[str] | None = None) -> Sheet
         legacy_windows=False,
     )
     return Sheet(console, ASCII if ascii_only else UNICODE)
+
+
+class _AsciiStream:
+    """Lets through what ASCII has; what rich itself draws, such as its ellipsis, is replaced."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text, sign for sign, so that columns stay where they are."""
+        plain = text.replace("…", "~").encode("ascii", "replace").decode()
+        return self._stream.write(plain)
 
 
 def _knows_unicode(stream: IO[str]) -> bool:

@@ -16,6 +16,7 @@ import click
 from canary_operator.plugin.exits import Exit, PluginError
 
 DEBUG_VARIABLE = "KUBECTL_CANARY_DEBUG"
+COMPLETE_VARIABLE = "_KUBECTL_CANARY_COMPLETE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,10 @@ def run(arguments: Sequence[str] | None = None, name: str = "kubectl canary") ->
         name: Of the program, as its user wrote it.
     """
     try:
-        return int(plugin.main(arguments, prog_name=name, standalone_mode=False) or Exit.DONE)
+        code = plugin.main(
+            arguments, prog_name=name, complete_var=COMPLETE_VARIABLE, standalone_mode=False
+        )
+        return int(code or Exit.DONE)
     except click.UsageError as error:
         error.show()
         return Exit.USAGE

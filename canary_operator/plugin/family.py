@@ -1,0 +1,167 @@
+"""What belongs to a rollout in the cluster: Deployments, ReplicaSets and pods, as people see them.
+
+Read from the objects as the API server has them; nothing in them is taken for granted.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from canary_operator.domain.objects import CANARY, REVISION, STABLE, TRACK_LABEL
+from canary_operator.plugin.sight import images_of
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod."""
+
+    name: str
+    state: str
+    """What it does, in one word: `Running`, `Pending`, `CrashLoopBackOff` …"""
+    ready: bool
+    restarts: int
+    created_at: datetime | None
+    trouble: str = ""
+    """Why it is not ready, where it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSet:
+    """The pods of one template."""
+
+    name: str
+    revision: str
+    ready: int
+    replicas: int
+    created_at: datetime | None
+    images: Mapping[str, str]
+    pods: tuple[Pod, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One Deployment, stable's or the canary's."""
+
+    track: str
+    name: str
+    revision: str
+    available: int
+    replicas: int
+    created_at: datetime | None
+    images: Mapping[str, str]
+    replica_sets: tuple[ReplicaSet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Both tracks; one that is not there yet is left out."""
+
+    tracks: tuple[Track, ...] = ()
+    hidden: str = ""
+    """Why something cannot be shown, such as a right that is missing."""
+
+    @property
+    def images(self) -> Mapping[str, str]:
+        """The images of each revision that is there, by revision, as one text."""
+        return {track.revision: ", ".join(track.images.values()) for track in self.tracks}
+
+
+def family_of(
+    deployments: Iterable[Manifest],
+    replica_sets: Iterable[Manifest],
+    pods: Iterable[Manifest],
+    hidden: str = "",
+) -> Family:
+    """Return who belongs to whom, by controller ownership."""
+    sets, members = list(replica_sets), list(pods)
+    tracks = [_track(one, sets, members) for one in deployments]
+    order = {STABLE: 0, CANARY: 1}
+    return Family(tuple(sorted(tracks, key=lambda one: order.get(one.track, 2))), hidden)
+
+
+def _track(deployment: Manifest, sets: list[Manifest], pods: list[Manifest]) -> Track:
+    meta, spec, status = _parts(deployment)
+    own = [_replica_set(one, pods) for one in _owned_by(meta, sets)]
+    shown = [one for one in own if one.pods or one.replicas]
+    return Track(
+        track=(meta.get("labels") or {}).get(TRACK_LABEL) or "",
+        name=meta.get("name") or "",
+        revision=(meta.get("annotations") or {}).get(REVISION) or "",
+        available=status.get("availableReplicas") or 0,
+        replicas=spec.get("replicas") or 0,
+        created_at=_time(meta),
+        images=images_of(spec.get("template") or {}),
+        replica_sets=tuple(sorted(shown, key=_newest_first)),
+    )
+
+
+def _newest_first(one: ReplicaSet) -> tuple[float, str]:
+    return (-one.created_at.timestamp() if one.created_at else 0.0, one.name)
+
+
+def _replica_set(manifest: Manifest, pods: list[Manifest]) -> ReplicaSet:
+    meta, spec, status = _parts(manifest)
+    template = spec.get("template") or {}
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    own = sorted((_pod(one) for one in _owned_by(meta, pods)), key=lambda pod: pod.name)
+    return ReplicaSet(
+        name=meta.get("name") or "",
+        revision=labels.get(REVISION) or "",
+        ready=status.get("readyReplicas") or 0,
+        replicas=spec.get("replicas") or 0,
+        created_at=_time(meta),
+        images=images_of(template),
+        pods=tuple(own),
+    )
+
+
+def _pod(manifest: Manifest) -> Pod:
+    meta, _, status = _parts(manifest)
+    containers = [one for one in status.get("containerStatuses") or () if isinstance(one, Mapping)]
+    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
+    ready = conditions.get("Ready") or {}
+    waiting = next(_waiting(containers), {})
+    state = waiting.get("reason") or status.get("reason") or status.get("phase") or "Unknown"
+    return Pod(
+        name=meta.get("name") or "",
+        state="Terminating" if meta.get("deletionTimestamp") else state,
+        ready=ready.get("status") == "True",
+        restarts=sum(one.get("restartCount") or 0 for one in containers),
+        created_at=_time(meta),
+        trouble=waiting.get("message") or _unschedulable(conditions),
+    )
+
+
+def _waiting(containers: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for container in containers:
+        state = container.get("state") or {}
+        if state.get("waiting"):
+            yield state["waiting"]
+        elif state.get("terminated"):
+            yield {"reason": state["terminated"].get("reason") or "Terminated"}
+
+
+def _unschedulable(conditions: Mapping[Any, Mapping[str, Any]]) -> str:
+    scheduled = conditions.get("PodScheduled") or {}
+    return (scheduled.get("message") or "") if scheduled.get("status") == "False" else ""
+
+
+def _owned_by(owner: Mapping[str, Any], manifests: list[Manifest]) -> Iterator[Manifest]:
+    uid = owner.get("uid")
+    for one in manifests:
+        references = (one.get("metadata") or {}).get("ownerReferences") or ()
+        if any(each.get("uid") == uid and each.get("controller") for each in references):
+            yield one
+
+
+def _parts(manifest: Manifest) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:
+    meta, spec, status = (manifest.get(part) or {} for part in ("metadata", "spec", "status"))
+    return meta, spec, status
+
+
+def _time(meta: Mapping[str, Any]) -> datetime | None:
+    created = meta.get("creationTimestamp")
+    return datetime.fromisoformat(created) if created else None

@@ -1,0 +1,97 @@
+"""`list`: rollouts, one line each."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from rich.text import Text
+
+from canary_operator.domain.status import Judgement
+from canary_operator.domain.words import REQUEST_ANNOTATION
+from canary_operator.plugin.console import Sheet
+from canary_operator.plugin.screens.table import Cell, Column, Row, table
+from canary_operator.plugin.screens.words import VERDICT_STYLES, age, phase_text, verdict_sign
+from canary_operator.plugin.sight import Sight, images_of
+
+_ANNOTATE = re.compile(rf"kubectl annotate cro/(\S+) {re.escape(REQUEST_ANNOTATION)}=(\w+)")
+
+_FIRST = (
+    Column("NAME"),
+    Column("PHASE"),
+    Column("WEIGHT", right=True),
+    Column("STEP"),
+    Column("METRICS"),
+)
+_WIDE = (Column("STABLE"), Column("CANARY"), Column("IMAGE"))
+_AGE = Column("AGE", right=True)
+
+
+def rollouts_table(
+    sights: Iterable[Sight], now: datetime, sheet: Sheet, *, namespaces: bool, wide: bool
+) -> list[Text]:
+    """Return a table of rollouts; on a narrow terminal the message stands below each.
+
+    Args:
+        sights: In the order of the rows.
+        now: For ages.
+        sheet: What it is drawn on.
+        namespaces: Whether a column says in which namespace each is.
+        wide: Whether revisions and images are shown.
+    """
+    columns = [*([Column("NAMESPACE")] if namespaces else ()), *_FIRST, *(_WIDE if wide else ())]
+    columns += [_AGE] if sheet.narrow else [_AGE, Column("MESSAGE")]
+    rows = (_row(one, now, sheet, namespaces=namespaces, wide=wide) for one in sights)
+    return table(columns, rows, sheet)
+
+
+def _row(sight: Sight, now: datetime, sheet: Sheet, *, namespaces: bool, wide: bool) -> Row:
+    status = sight.status
+    dash = sheet.glyphs.dash
+    words = sheet.text(message_of(sight))
+    cells: list[Cell] = [
+        *([sight.namespace] if namespaces else []),
+        sight.name,
+        phase_text(status.phase),
+        f"{sight.weight} %",
+        status.step_progress or dash,
+        metrics_summary(status.metrics, sheet),
+        *([status.stable_revision or dash, status.canary_revision or dash] if wide else []),
+        *([_images(sight) or dash] if wide else []),
+        age(sight.created_at, now),
+    ]
+    return Row(cells, Text(words, "muted")) if sheet.narrow else Row([*cells, words])
+
+
+def message_of(sight: Sight) -> str:
+    """Return the status in a sentence; one that the operator has not written yet is said so."""
+    if sight.seen:
+        return _by_plugin(sight.status.message)
+    if sight.status.phase is None:
+        return "The operator has not looked at it yet."
+    return f"The operator has not looked at the newest spec yet. Before: {sight.status.message}"
+
+
+def _by_plugin(words: str) -> str:
+    """Name our own command where the operator, which cannot know us, names kubectl's."""
+    return _ANNOTATE.sub(r"kubectl canary \2 \1", words)
+
+
+def metrics_summary(metrics: Iterable[Judgement], sheet: Sheet) -> Text:
+    """Return name, value and sign of each metric that decides."""
+    text = Text()
+    for judgement in metrics:
+        if judgement.dry_run:
+            continue
+        if text:
+            text.append(", ")
+        value = f" {judgement.value}" if judgement.value else ""
+        text.append(f"{judgement.name}{sheet.text(value)} ")
+        sign = verdict_sign(judgement.verdict, sheet.glyphs)
+        text.append(sign, VERDICT_STYLES[judgement.verdict])
+    return text or Text(sheet.glyphs.dash)
+
+
+def _images(sight: Sight) -> str:
+    spec: Mapping[str, object] = sight.raw.get("spec") or {}
+    template = spec.get("template")
+    return ", ".join(images_of(template).values()) if isinstance(template, Mapping) else ""

@@ -1,0 +1,146 @@
+"""What belongs to a rollout, as a tree: Deployments, ReplicaSets, pods."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from canary_operator.domain.objects import CANARY, KIND
+from canary_operator.plugin.console import Sheet
+from canary_operator.plugin.family import Family, Pod, ReplicaSet, Track
+from canary_operator.plugin.screens.table import Column, Row, table
+from canary_operator.plugin.screens.words import WHOLE, age, phase_text
+from canary_operator.plugin.sight import Sight
+
+_WIDE = (
+    Column("NAME"),
+    Column("KIND"),
+    Column("STATUS"),
+    Column("AGE", right=True),
+    Column("INFO"),
+)
+_NARROW = (Column("NAME"), Column("STATUS"), Column("INFO"))
+_ALWAYS = (0, 2, 4)
+"""Which of the cells a narrow terminal shows."""
+Member = TypeVar("Member")
+
+MOST_PODS = 10
+"""Pods of one ReplicaSet that are shown; what is wrong comes first."""
+
+
+def tree(
+    sight: Sight, family: Family, now: datetime, sheet: Sheet, most_pods: int = MOST_PODS
+) -> list[RenderableType]:
+    """Return the rollout and what belongs to it.
+
+    Args:
+        sight: The rollout.
+        family: What belongs to it.
+        now: For ages.
+        sheet: What it is drawn on.
+        most_pods: Pods of one ReplicaSet that are shown at most.
+    """
+    rows = [_root(sight, now), *_tracks(sight, family, now, sheet, most_pods)]
+    if sheet.narrow:
+        rows = [Row([row.cells[index] for index in _ALWAYS]) for row in rows]
+    found: list[RenderableType] = [*table(_NARROW if sheet.narrow else _WIDE, rows, sheet)]
+    return [*found, Text(sheet.text(family.hidden), "warn")] if family.hidden else found
+
+
+def _root(sight: Sight, now: datetime) -> Row:
+    phase = phase_text(sight.status.phase)
+    return Row([Text(sight.name, "title"), KIND, phase, age(sight.created_at, now), ""])
+
+
+def _tracks(
+    sight: Sight, family: Family, now: datetime, sheet: Sheet, most_pods: int
+) -> Iterator[Row]:
+    for prefix, below, track in _branches(family.tracks, "", sheet):
+        yield _track_row(sight, track, prefix, now)
+        for inner, deeper, one in _branches(track.replica_sets, below, sheet):
+            yield _set_row(one, inner, now)
+            yield from _pod_rows(one, deeper, now, sheet, most_pods)
+
+
+def _track_row(sight: Sight, track: Track, prefix: str, now: datetime) -> Row:
+    canary = track.track == CANARY
+    share = sight.weight if canary else WHOLE - sight.weight
+    style = "canary" if canary else "stable"
+    info = Text.assemble((f"{share} %", style), f"  {', '.join(track.images.values())}")
+    return Row(
+        [
+            Text.assemble((prefix, "muted"), (track.name, style)),
+            "Deployment",
+            _count(track.available, track.replicas, "available"),
+            age(track.created_at, now),
+            info.append(f"  {track.revision}", "muted"),
+        ]
+    )
+
+
+def _set_row(one: ReplicaSet, prefix: str, now: datetime) -> Row:
+    return Row(
+        [
+            Text.assemble((prefix, "muted"), one.name),
+            "ReplicaSet",
+            _count(one.ready, one.replicas, "ready"),
+            age(one.created_at, now),
+            Text(one.revision, "muted"),
+        ]
+    )
+
+
+def _pod_rows(
+    owner: ReplicaSet, below: str, now: datetime, sheet: Sheet, most: int
+) -> Iterator[Row]:
+    ordered = sorted(owner.pods, key=lambda pod: pod.ready)
+    shown: list[Pod | int] = [*ordered[:most]]
+    left = len(ordered) - most
+    if left > 0:
+        shown.append(left)
+    for prefix, _, one in _branches(shown, below, sheet):
+        yield _more(one, prefix) if isinstance(one, int) else _pod_row(one, prefix, now, sheet)
+
+
+def _more(count: int, prefix: str) -> Row:
+    return Row([Text(f"{prefix}{count} more", "muted"), "", "", "", ""])
+
+
+def _pod_row(pod: Pod, prefix: str, now: datetime, sheet: Sheet) -> Row:
+    restarts = f"{pod.restarts} restart{'s' if pod.restarts != 1 else ''}" if pod.restarts else ""
+    why = sheet.text(pod.trouble)
+    state = pod.state if pod.ready or pod.state != "Running" else "Running, not ready"
+    return Row(
+        [
+            Text.assemble((prefix, "muted"), pod.name),
+            "Pod",
+            Text(state, "good" if pod.ready else "bad" if _is_trouble(pod) else "busy"),
+            age(pod.created_at, now),
+            Text.assemble((restarts, "bad"), "  " if restarts and why else "", why),
+        ]
+    )
+
+
+def _is_trouble(pod: Pod) -> bool:
+    return bool(pod.restarts) or "Err" in pod.state or "BackOff" in pod.state
+
+
+def _count(part: int, whole: int, word: str) -> Text:
+    style = "muted" if not whole else "good" if part >= whole else "busy"
+    return Text(f"{part}/{whole} {word}", style)
+
+
+def _branches(
+    members: Sequence[Member], below: str, sheet: Sheet
+) -> Iterator[tuple[str, str, Member]]:
+    """Yield each member with what stands before its name, and before those below it."""
+    glyphs = sheet.glyphs
+    for index, member in enumerate(members):
+        last = index == len(members) - 1
+        yield (
+            below + (glyphs.last_branch if last else glyphs.branch),
+            below + (" " * len(glyphs.trunk) if last else glyphs.trunk),
+            member,
+        )

@@ -1,0 +1,119 @@
+"""`watch`: the whole rollout as one frame for a terminal, or one line for each change."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from canary_operator.domain.status import Judgement
+from canary_operator.plugin.console import Sheet
+from canary_operator.plugin.family import Family
+from canary_operator.plugin.screens.metrics import metrics
+from canary_operator.plugin.screens.rollout import overview
+from canary_operator.plugin.screens.rollouts import message_of
+from canary_operator.plugin.screens.tree import tree
+from canary_operator.plugin.screens.words import bar, clock, phase_text
+from canary_operator.plugin.sight import Sight
+from canary_operator.plugin.trail import Trail
+
+BAR_COLUMNS = 10
+_OTHER_LINES = 24
+"""Lines of a frame beside pods and news, at most."""
+_FEWEST_PODS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A change that was seen."""
+
+    at: datetime
+    sight: Sight
+
+
+def frame(
+    sight: Sight, family: Family, seen: tuple[Trail, Sequence[News]], now: datetime, sheet: Sheet
+) -> Group:
+    """Return everything that can be said about a rollout now, to fill a terminal.
+
+    Args:
+        sight: The rollout.
+        family: What belongs to it.
+        seen: What was seen before: checks, and changes that are worth a line.
+        now: For times that are left.
+        sheet: What it is drawn on.
+    """
+    trail, news = seen
+    height = sheet.console.height
+    pods = max(_FEWEST_PODS, (height - _OTHER_LINES) // 2)
+    parts: list[RenderableType] = [*overview(sight, now, sheet)]
+    judged = metrics(sight, sheet, trail)
+    if judged:
+        parts += [Text(), *judged]
+    parts += [Text(), *tree(sight, family, now, sheet, most_pods=pods)]
+    if news:
+        parts += [Text(), *(line(one, sheet) for one in news)]
+    return Group(*parts)
+
+
+def line(news: News, sheet: Sheet) -> Text:
+    """Return one change in one line: when, phase, weight, and what happens."""
+    sight = news.sight
+    text = Text(no_wrap=sheet.live, overflow="ellipsis")
+    text.append(f"{clock(news.at)}  ", "muted")
+    phase = phase_text(sight.status.phase)
+    phase.pad_right(13 - len(phase))
+    text.append_text(phase).append(f"{sight.weight:3d} %  ")
+    if not sheet.narrow:
+        text.append_text(bar(sight.weight, BAR_COLUMNS, sheet.glyphs)).append("  ")
+    return text.append(sheet.text(message_of(sight)))
+
+
+def summary(sight: Sight, sheet: Sheet) -> Text:
+    """Return how a rollout is, in one line that needs no other to be understood."""
+    text = Text(f"{sight.namespace}/{sight.name}: ", no_wrap=sheet.live, overflow="ellipsis")
+    text.append_text(phase_text(sight.status.phase)).append(f", {sight.weight} %")
+    if sight.status.step_progress:
+        text.append(f", step {sight.status.step_progress}")
+    return text.append(f": {sheet.text(message_of(sight))}")
+
+
+def change_of(news: News) -> dict[str, Any]:
+    """Return one change as data for `--output json`."""
+    sight, status = news.sight, news.sight.status
+    return {
+        "time": news.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "namespace": sight.namespace,
+        "name": sight.name,
+        "phase": status.phase.value if status.phase else None,
+        "weight": sight.weight,
+        "step": status.step_progress,
+        "stableRevision": status.stable_revision,
+        "canaryRevision": status.canary_revision,
+        "rejectedRevision": status.rejected_revision,
+        "failedChecks": status.failed_checks,
+        "message": message_of(sight),
+        "metrics": [judgement_of(one) for one in status.metrics],
+        "end": sight.end.value if sight.end else None,
+    }
+
+
+def judgement_of(judgement: Judgement) -> Mapping[str, Any]:
+    """Return a judgement as the status has it."""
+    content: dict[str, Any] = judgement.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return content
+
+
+def is_news(before: Sight | None, after: Sight) -> bool:
+    """Whether a change is worth a line: another phase, weight, step or sentence, or a check."""
+    if before is None:
+        return True
+    return _gist(before) != _gist(after)
+
+
+def _gist(sight: Sight) -> tuple[object, ...]:
+    status = sight.status
+    checks = tuple((one.name, one.verdict) for one in status.metrics)
+    return (status.phase, sight.weight, status.step_progress, message_of(sight), checks)
