@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.text import Text
 
 from canary_operator.playground.client import APPLY
 from canary_operator.playground.daemon import DaemonError
@@ -21,7 +22,12 @@ from canary_operator.playground.loadgen import Counts, Failure, LoadGenerator
 from canary_operator.playground.local import ROLLOUTS, LocalCluster
 from canary_operator.playground.mesh.background import Background
 from canary_operator.playground.picture import ImageFormat, render
-from canary_operator.playground.story import Seen, Story, recording
+from canary_operator.playground.story import Story, recording
+from canary_operator.plugin.console import open_sheet
+from canary_operator.plugin.live.access import connect
+from canary_operator.plugin.live.watching import Scene, scenes
+from canary_operator.plugin.presenting import Presenter, now, presenter
+from canary_operator.plugin.target import Target
 
 NAMESPACE, NAME = "demo", "helloworld"
 REQUESTS_PER_SECOND = 120
@@ -72,27 +78,36 @@ def manifest(version: str) -> dict[str, Any]:
 class Demo:
     """One run of the demo."""
 
-    def __init__(self, cluster: LocalCluster, load: LoadGenerator) -> None:
+    def __init__(self, cluster: LocalCluster, load: LoadGenerator, shown: Presenter) -> None:
         self._cluster = cluster
         self._load = load
+        self._shown = shown
         self.story = Story()
         self._changed = asyncio.Event()
 
+    def say(self, words: str, style: str = "") -> None:
+        """Tell people something, above what is shown."""
+        self._shown.tell(Text(words, style))
+
     async def follow(self) -> None:
-        """Print a line for every new phase, step or weight."""
-        async for change in self._cluster.client.watch(ROLLOUTS, NAMESPACE):
-            status = (change.object or {}).get("status") or {}
-            if not status.get("phase"):
-                continue
-            at = self._load.elapsed
-            news = self.story.look(at, status)
-            if news is not None:
-                click.echo(_line(news))
-            self._changed.set()
+        """Show the rollout as `kubectl canary watch` does, and remember its story."""
+        last: Scene | None = None
+        async with (
+            connect(Target(kubeconfig=self._cluster.kubeconfig, namespace=NAMESPACE)) as cluster,
+            scenes(cluster, NAME) as seen,
+        ):
+            async for scene in seen:
+                last = scene or last
+                if last is None or last.sight.status.phase is None:
+                    continue
+                if scene is not None:
+                    self.story.look(self._load.elapsed, scene.sight.raw["status"])
+                    self._changed.set()
+                self._shown.show(last.sight, last.family, now())
 
     async def apply(self, version: str) -> None:
         """Release a version as `kubectl apply --server-side` does."""
-        click.echo(click.style(f"\nkubectl apply: image {NAME}:{version}", bold=True))
+        self.say(f"\nkubectl apply: image {NAME}:{version}", "bold")
         self.story.releases.append((self._load.elapsed, version))
         await self._cluster.client.patch(
             ROLLOUTS, NAME, manifest(version), NAMESPACE, ctype=APPLY, fieldManager="demo"
@@ -119,15 +134,6 @@ class Demo:
         return outcome is None or bool(history and history[0].get("outcome") == outcome)
 
 
-COLOURS = {"Stable": "green", "Promoting": "cyan", "RollingBack": "red", "RolledBack": "red"}
-
-
-def _line(seen: Seen) -> str:
-    phase = click.style(f"{seen.phase:<12}", fg=COLOURS.get(seen.phase, "yellow"))
-    bar = "█" * round(seen.weight / 5)
-    return f"{seen.at:6.1f} s  {phase} {seen.weight:3d} % {bar:<10}  {seen.message}"
-
-
 async def run(output: Path) -> None:
     """Run the demo and leave the picture in `output`."""
     with tempfile.TemporaryDirectory(prefix="canary-demo-") as temporary:
@@ -145,10 +151,11 @@ async def _play(cluster: LocalCluster, output: Path) -> None:
         rate=0,
     )
     async with load:
-        demo = Demo(cluster, load)
-        async with Background() as background:
-            background.start(demo.follow(), "follow the rollout")
-            await _tell(demo, load)
+        with presenter(open_sheet()) as shown:
+            demo = Demo(cluster, load, shown)
+            async with Background() as background:
+                background.start(demo.follow(), "follow the rollout")
+                await _tell(demo, load)
         counts = await load.stop()
     _summary(demo.story, counts)
     _draw(demo.story, load, output)
@@ -159,7 +166,7 @@ async def _tell(demo: Demo, load: LoadGenerator) -> None:
     await demo.apply("v1")
     await demo.until(phase="Stable")
     load.rate = REQUESTS_PER_SECOND
-    click.echo(f"{REQUESTS_PER_SECOND} requests per second flow through Envoy from now on.")
+    demo.say(f"{REQUESTS_PER_SECOND} requests per second flow through Envoy from now on.")
     await asyncio.sleep(QUIET_SECONDS)
     await demo.apply("v2")
     await demo.until(phase="Stable", outcome="Promoted")

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import click
+from rich.text import Text
 
 from canary_operator.adapters.cluster.feed import Change, ChangeKind
 from canary_operator.playground.loadgen import LoadGenerator
 from canary_operator.playground.local import ROLLOUTS, LocalCluster
 from canary_operator.playground.mesh.background import Background
-from canary_operator.playground.story import Story
+from canary_operator.plugin.console import open_sheet
+from canary_operator.plugin.presenting import now
+from canary_operator.plugin.screens.watch import News, is_news, line
+from canary_operator.plugin.sight import Sight
 
 CHECK_SECONDS = 1.0
 Place = tuple[str, str]
@@ -36,7 +40,8 @@ class Visitors:
         """
         self._cluster = cluster
         self._rate = rate
-        self._stories: dict[Place, Story] = {}
+        self._sights: dict[Place, Sight] = {}
+        self._sheet = open_sheet()
         self._loads: dict[Place, AsyncExitStack] = {}
 
     async def __aenter__(self) -> Self:
@@ -56,20 +61,21 @@ class Visitors:
         meta = change.object["metadata"]
         place = (meta["namespace"], meta["name"])
         if change.kind is ChangeKind.DELETED:
-            self._stories.pop(place, None)
+            self._sights.pop(place, None)
             await self._leave(place)
             click.echo(f"{'/'.join(place)} is deleted.")
             return
         status = change.object.get("status") or {}
         if status.get("phase"):
-            self._tell(place, status)
+            self._tell(place, Sight.of(change.object))
             await self._visit(place, status)
 
-    def _tell(self, place: Place, status: Mapping[str, Any]) -> None:
-        seen = self._stories.setdefault(place, Story()).look(0, status)
-        if seen is not None:
-            weight = f"{seen.weight:3d} %"
-            click.echo(f"{'/'.join(place)}  {seen.phase:<12} {weight}  {seen.message}")
+    def _tell(self, place: Place, sight: Sight) -> None:
+        """Print a line, as `kubectl canary list --watch` does in a log."""
+        if is_news(self._sights.get(place), sight):
+            words = Text(f"{'/'.join(place)}  ").append_text(line(News(now(), sight), self._sheet))
+            self._sheet.print(words)
+        self._sights[place] = sight
 
     async def _visit(self, place: Place, status: Mapping[str, Any]) -> None:
         if place in self._loads or not self._rate or status["phase"] == "Initializing":

@@ -4,10 +4,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from rich.live import Live
+from rich.text import Text
 
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.family import Family
@@ -15,6 +16,9 @@ from canary_operator.plugin.formats import json_line
 from canary_operator.plugin.screens.watch import News, change_of, frame, is_news, line
 from canary_operator.plugin.sight import Sight
 from canary_operator.plugin.trail import Trail
+
+OPERATORS_MOMENT = timedelta(seconds=2)
+"""How long an operator that runs may take to look at a new spec."""
 
 NEWS_KEPT = 6
 """Changes that stand below the frame."""
@@ -32,20 +36,44 @@ class Presenter(Protocol):
         """Show how it looks at `moment`; the same again where only time passed."""
         ...
 
+    def tell(self, words: Text) -> None:
+        """Say something else, above what is shown."""
+        ...
+
+
+@dataclass(slots=True)
+class _Desk:
+    """Tells news from what was said already."""
+
+    _last: Sight | None = None
+    _unseen_since: datetime | None = None
+
+    def news(self, sight: Sight, moment: datetime) -> News | None:
+        """Return what is new; an operator gets a moment to look at a new spec."""
+        self._unseen_since = None if sight.seen else self._unseen_since or moment
+        if self._unseen_since and moment - self._unseen_since < OPERATORS_MOMENT:
+            return None
+        before, self._last = self._last, sight
+        return News(moment, sight) if is_news(before, sight) else None
+
 
 @dataclass(slots=True)
 class Lines:
     """One line for each change: for logs, and for terminals that cannot move the cursor."""
 
     sheet: Sheet
-    _last: Sight | None = None
+    _desk: _Desk = field(default_factory=_Desk)
 
     def show(self, sight: Sight, family: Family, moment: datetime) -> None:
         """Print a line, if there is news."""
         del family
-        if is_news(self._last, sight):
-            self.sheet.print(line(News(moment, sight), self.sheet))
-        self._last = sight
+        news = self._desk.news(sight, moment)
+        if news is not None:
+            self.sheet.print(line(news, self.sheet))
+
+    def tell(self, words: Text) -> None:
+        """Print it."""
+        self.sheet.print(words)
 
 
 @dataclass(slots=True)
@@ -63,6 +91,9 @@ class JsonLines:
             self.sheet.console.file.flush()
         self._last = sight
 
+    def tell(self, words: Text) -> None:
+        """Say nothing: a program reads this."""
+
 
 @dataclass(slots=True)
 class Frame:
@@ -71,15 +102,21 @@ class Frame:
     sheet: Sheet
     live: Live
     _trail: Trail = field(default_factory=Trail)
+    _desk: _Desk = field(default_factory=_Desk)
     _news: deque[News] = field(default_factory=lambda: deque(maxlen=NEWS_KEPT))
 
     def show(self, sight: Sight, family: Family, moment: datetime) -> None:
         """Draw the frame."""
         self._trail.add(sight.status)
-        if is_news(self._news[-1].sight if self._news else None, sight):
-            self._news.append(News(moment, sight))
-        drawn = frame(sight, family, (self._trail, [*self._news]), moment, self.sheet)
-        self.live.update(drawn, refresh=True)
+        news = self._desk.news(sight, moment)
+        if news is not None:
+            self._news.append(news)
+        seen = (self._trail, [*self._news])
+        self.live.update(frame(sight, family, seen, moment, self.sheet), refresh=True)
+
+    def tell(self, words: Text) -> None:
+        """Print it above the frame."""
+        self.live.console.print(words)
 
 
 @contextmanager
