@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.theme import Theme
 
 NARROW = 110
@@ -155,9 +155,8 @@ class Sheet:
 
     def print(self, *renderables: RenderableType) -> None:
         """Print one after the other; in pipes and files no line ends in blanks or is broken."""
-        if self.live:
-            for one in renderables:  # printed together, texts would lose how each is cut
-                self.console.print(one)
+        if self.live:  # in a group, a text keeps how it is cut
+            self.console.print(Group(*renderables))
             return
         with self.console.capture() as captured:
             for one in renderables:

@@ -19,7 +19,9 @@ _CHUNK = 65_536
 class Terminal:
     """A program in a pseudo-terminal, and the screen that it drew."""
 
-    def __init__(self, process: asyncio.subprocess.Process, master: int, size: tuple[int, int]):
+    def __init__(
+        self, process: asyncio.subprocess.Process, master: int, size: tuple[int, int]
+    ) -> None:
         columns, lines = size
         self.process = process
         self.screen = pyte.HistoryScreen(columns, lines, history=2_000)

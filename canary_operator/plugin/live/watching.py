@@ -1,7 +1,7 @@
 """One rollout and what belongs to it, followed by the watch API: nothing polls."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -31,7 +31,17 @@ class _Watched:
     objects: dict[Resource, dict[str, Manifest]] = field(default_factory=dict)
     hidden: dict[Resource, str] = field(default_factory=dict)
     deleted: bool = False
+    failure: Exception | None = None
+    """Why nothing more will be seen."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_failure(self, feed: Coroutine[None, None, None]) -> None:
+        """Follow a feed, and keep for the one who looks what it ended with."""
+        try:
+            await feed
+        except Exception as error:  # noqa: BLE001 - raised again by the one who looks
+            self.failure = error
+            self.changed.set()
 
     def take_in(self, resource: Resource, change: Change) -> None:
         """Remember a change."""
@@ -77,18 +87,16 @@ async def scenes(
         PluginError: the rollout is deleted, or following it is in vain.
     """
     watched = _Watched()
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_follow_rollout(cluster, name, watched, on_trouble))]
-        running += [
-            tasks.create_task(_follow_children(cluster, name, resource, watched))
-            for resource in children
-        ]
-        try:
-            async with aclosing(_look(watched, f"{cluster.namespace}/{name}")) as found:
-                yield found
-        finally:
-            for task in running:
-                task.cancel()
+    feeds = [_follow_rollout(cluster, name, watched, on_trouble)]
+    feeds += [_follow_children(cluster, name, resource, watched) for resource in children]
+    tasks = [asyncio.create_task(watched.until_failure(feed)) for feed in feeds]
+    try:
+        async with aclosing(_look(watched, f"{cluster.namespace}/{name}")) as found:
+            yield found
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 TICK_SECONDS = 1.0
@@ -104,6 +112,8 @@ async def _look(watched: _Watched, key: str) -> AsyncGenerator[Scene | None, Non
             yield None
             continue
         watched.changed.clear()
+        if watched.failure is not None:
+            raise watched.failure
         if watched.deleted:
             raise PluginError(f"CanaryRollout {key} was deleted while it was watched")
         scene = watched.scene()

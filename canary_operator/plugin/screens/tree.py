@@ -11,7 +11,7 @@ from canary_operator.domain.objects import CANARY, KIND
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.family import Family, Pod, ReplicaSet, Track
 from canary_operator.plugin.screens.table import Column, Row, table
-from canary_operator.plugin.screens.words import WHOLE, age, phase_text
+from canary_operator.plugin.screens.words import WHOLE, age, images_text, phase_text
 from canary_operator.plugin.sight import Sight
 
 _WIDE = (
@@ -58,24 +58,25 @@ def _tracks(
     sight: Sight, family: Family, now: datetime, sheet: Sheet, most_pods: int
 ) -> Iterator[Row]:
     for prefix, below, track in _branches(family.tracks, "", sheet):
-        yield _track_row(sight, track, prefix, now)
+        yield _track_row(sight, track, prefix, now, sheet)
         for inner, deeper, one in _branches(track.replica_sets, below, sheet):
             yield _set_row(one, inner, now)
             yield from _pod_rows(one, deeper, now, sheet, most_pods)
 
 
-def _track_row(sight: Sight, track: Track, prefix: str, now: datetime) -> Row:
+def _track_row(sight: Sight, track: Track, prefix: str, now: datetime, sheet: Sheet) -> Row:
     canary = track.track == CANARY
     share = sight.weight if canary else WHOLE - sight.weight
     style = "canary" if canary else "stable"
-    info = Text.assemble((f"{share} %", style), f"  {', '.join(track.images.values())}")
+    images = images_text(track.images.values(), short=sheet.narrow)
+    info = Text.assemble((f"{share} %", style), f"  {images}")
     return Row(
         [
             Text.assemble((prefix, "muted"), (track.name, style)),
             "Deployment",
             _count(track.available, track.replicas, "available"),
             age(track.created_at, now),
-            info.append(f"  {track.revision}", "muted"),
+            info if sheet.narrow else info.append(f"  {track.revision}", "muted"),
         ]
     )
 

@@ -1,6 +1,6 @@
 """Times, shares and signs as people read them; shared by all screens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
@@ -22,6 +22,7 @@ PHASE_STYLES = {
 VERDICT_STYLES = {Verdict.PASS: "good", Verdict.INCONCLUSIVE: "warn", Verdict.FAIL: "bad"}
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+_DIGEST_DIGITS = 8
 _PRECISE_SECONDS = 600
 """From ten minutes on, an age needs no seconds."""
 WHOLE = 100
@@ -51,6 +52,22 @@ def age(since: datetime | None, now: datetime) -> str:
     if seconds >= _PRECISE_SECONDS:
         seconds -= seconds % 60
     return span(timedelta(seconds=seconds))
+
+
+def images_text(images: Iterable[str], *, short: bool) -> str:
+    """Return images in a row; `short` leaves out registries, and most of a digest.
+
+    Example:
+        >>> images_text(["example.com/shop/web:v1", "a/b@sha256:0123456789abcdef"], short=True)
+        'web:v1, b@sha256:01234567'
+    """
+    return ", ".join(_short(image) if short else image for image in images)
+
+
+def _short(image: str) -> str:
+    name = image.rpartition("/")[2]
+    before, mark, digest = name.partition("@sha256:")
+    return before + mark + digest[:_DIGEST_DIGITS]
 
 
 def clock(moment: datetime) -> str:

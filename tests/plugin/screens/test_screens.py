@@ -1,0 +1,195 @@
+"""What people see of a rollout, as snapshots: narrow and wide, Unicode and ASCII, and in pipes."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from rich.console import Group, RenderableType
+
+from canary_operator.domain.status import RolloutStatus
+from canary_operator.plugin.console import Sheet, open_sheet
+from canary_operator.plugin.family import Family
+from canary_operator.plugin.screens.events import events_table, newest_first
+from canary_operator.plugin.screens.get import whole
+from canary_operator.plugin.screens.history import entries, history
+from canary_operator.plugin.screens.rollouts import rollouts_table
+from canary_operator.plugin.screens.tree import tree
+from canary_operator.plugin.screens.watch import News, change_of, frame, line, summary
+from canary_operator.plugin.trail import Trail
+from tests.plugin import sights
+from tests.plugin.sights import CANARY, NOW, STABLE, ago, sight
+from tests.support.paper import Paper, drawn, sheet
+from tests.support.snapshots import check_snapshot
+
+ROLLOUTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "progressing": sights.progressing,
+    "paused": sights.paused,
+    "stable": sights.stable,
+    "rolled-back": sights.rolled_back,
+    "refused": sights.refused,
+    "unseen": sights.unseen,
+}
+PAPERS: dict[str, dict[str, Any]] = {
+    "80": {"width": 80},
+    "140": {"width": 140},
+    "80-ascii": {"width": 80, "plain": True},
+    "pipe": {"terminal": False},
+}
+IMAGES = {STABLE: "web:v1", CANARY: "web:v2", "65f99e1df3": "web:v3"}
+
+EVENTS: list[dict[str, Any]] = [
+    {
+        "type": "Normal",
+        "reason": "RolloutStarted",
+        "lastTimestamp": ago(130),
+        "message": f"Revision {CANARY} is on trial against {STABLE}.",
+    },
+    {
+        "type": "Warning",
+        "reason": "CheckInconclusive",
+        "lastTimestamp": ago(12),
+        "count": 3,
+        "message": "latency: Prometheus did not answer within 5 s, tried again at the next check",
+    },
+    {
+        "type": "Normal",
+        "reason": "WeightChanged",
+        "lastTimestamp": ago(30),
+        "message": f"Step 2 of 3: revision {CANARY} 5 % → 20 %.",
+    },
+]
+
+
+def trail() -> Trail:
+    found = Trail()
+    values = [100, 99.95, 98.2, None, 99.1, 100]
+    for index, value in enumerate(values):
+        judgement = sights.METRICS[0] | {
+            "value": None if value is None else f"{value} %",
+            "verdict": "Inconclusive" if value is None else "Pass" if value >= 99 else "Fail",
+            "measuredAt": ago(300 - 30 * index),
+        }
+        status = RolloutStatus.read({"canaryRevision": CANARY, "metrics": [judgement]})
+        found.add(status)
+    found.add(sight().status)
+    return found
+
+
+def all_of(manifests: Iterable[dict[str, Any]]) -> list[Any]:
+    return [sight(one) for one in manifests]
+
+
+def _list(on: Sheet, **how: bool) -> Iterable[RenderableType]:
+    found = all_of(make() for make in ROLLOUTS.values())
+    options = {"namespaces": False, "wide": False} | how
+    return rollouts_table(found, NOW, on, **options)
+
+
+def _frame(on: Sheet) -> Iterable[RenderableType]:
+    news = [News(NOW - timedelta(seconds=130), sight(sights.stable())), News(NOW, sight())]
+    return [frame(sight(), sights.family(), (trail(), news), NOW, on)]
+
+
+SCREENS: dict[str, Callable[[Sheet], Iterable[RenderableType]]] = {
+    "list": _list,
+    "list-wide": lambda on: _list(on, namespaces=True, wide=True),
+    "get": lambda on: whole(sight(), sights.family(), IMAGES, NOW, on, wide=False),
+    "watch": _frame,
+    "history": lambda on: history(sight(), IMAGES, NOW, on),
+    "events": lambda on: events_table(newest_first(EVENTS), NOW, on),
+}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_screen(screen: str, paper: str) -> None:
+    on = sheet(**PAPERS[paper])
+    text = drawn(on, SCREENS[screen](on))
+    check_snapshot(f"screens/{screen}-{paper}", text)
+    if PAPERS[paper].get("plain"):
+        assert text.isascii()
+    if "width" in PAPERS[paper]:
+        assert all(len(line) <= PAPERS[paper]["width"] for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("state", ROLLOUTS)
+def test_a_rollout_in_every_state(state: str) -> None:
+    on = sheet(100)
+    found = whole(sight(ROLLOUTS[state]()), Family(), {}, NOW, on, wide=False)
+    check_snapshot(f"screens/get-{state}", drawn(on, found))
+
+
+@pytest.mark.parametrize("state", ROLLOUTS)
+def test_one_line_in_every_state(state: str) -> None:
+    on = sheet(terminal=False)
+    found = sight(ROLLOUTS[state]())
+    lines = [line(News(NOW, found), on), summary(found, on)]
+    check_snapshot(f"screens/line-{state}", drawn(on, lines))
+
+
+BACKGROUND_OR_UNREADABLE = re.compile(r"\x1b\[[0-9;]*?\b(?:33|37|93|97|4[0-7]|10[0-7]|38|48)[;m]")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_colours_can_be_read_on_light_and_on_dark(screen: str) -> None:
+    """No background, no yellow, no white, and nothing but the sixteen of the terminal's theme."""
+    on = sheet(140, color=True)
+    text = drawn(on, SCREENS[screen](on), raw=True)
+    assert "\x1b[" in text
+    assert not BACKGROUND_OR_UNREADABLE.search(text)
+
+
+def test_no_color_means_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    on = open_sheet(None, Paper())
+    text = drawn(on, SCREENS["get"](on), raw=True)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]", text)
+
+
+def test_a_missing_right_is_said_below_the_tree() -> None:
+    on = sheet(100)
+    hidden = "You may not list pods in namespace demo."
+    found = whole(sight(), sights.family(hidden), {}, NOW, on, wide=False)
+    assert hidden in drawn(on, found)
+
+
+def test_pods_beyond_the_limit_are_counted_and_troubled_ones_come_first() -> None:
+    on = sheet(140)
+    text = drawn(on, tree(sight(), sights.family(), NOW, on, most_pods=1))
+    assert "web-canary-5b9c-crash" in text
+    assert "web-canary-5b9c-good1" not in text
+    assert "3 more" in text
+
+
+def test_history_as_data_names_images() -> None:
+    found = entries(sight(), IMAGES)
+    assert [(one["revision"], one["image"]) for one in found[:2]] == [
+        ("65f99e1df3", "web:v3"),
+        (STABLE, "web:v1"),
+    ]
+
+
+def test_a_change_as_data() -> None:
+    found = change_of(News(NOW, sight()))
+    assert found["time"] == "2026-11-28T10:41:30Z"
+    assert (found["phase"], found["weight"], found["step"], found["end"]) == (
+        "Progressing",
+        20,
+        "2/3",
+        None,
+    )
+    assert found["metrics"][0]["value"] == "99.95 %"
+
+
+def test_nothing_has_happened() -> None:
+    on = sheet(100)
+    assert "No Events" in drawn(on, events_table([], NOW, on))
+    none = sights.changed(sights.stable(), history=[])
+    assert "No rollout has ended yet" in drawn(on, history(sight(none), {}, NOW, on))
+
+
+def test_a_frame_fits_a_group() -> None:
+    assert isinstance(next(iter(_frame(sheet(80)))), Group)
