@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions
+.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench-queries: $(STAMP) prometheus  ## Count the queries that 1 to 200 rollouts 
 
 bench-decisions: $(STAMP)  ## Simulate how often verdicts are right, ours and those of peers' rules
 	@$(BIN)/python -m benchmarks.decision_quality --picture docs/images/decision_quality.png
+
+bench-startup: $(STAMP)  ## Measure how long kubectl canary takes to start
+	@$(BIN)/python -m benchmarks.startup
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out

@@ -1,0 +1,1 @@
+"""How long `kubectl canary` takes to start, as a whole process."""
