@@ -21,15 +21,15 @@ THEME = Theme(
     {
         "good": "green",
         "bad": "red",
-        "busy": "cyan",
-        "warn": "magenta",
-        "canary": "bold cyan",
-        "stable": "blue",
+        "busy": "bold",
+        "warn": "bold magenta",
+        "canary": "magenta",
+        "stable": "",
         "muted": "dim",
         "title": "bold",
     }
 )
-"""No yellow and no white: light terminals do not show them."""
+"""What light or dark terminals do not show well is left out: yellow, white, blue, cyan."""
 
 
 @dataclass(frozen=True, slots=True)

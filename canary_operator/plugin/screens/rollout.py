@@ -9,9 +9,8 @@ from rich.text import Text
 
 from canary_operator.domain.durations import format_duration
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
-from canary_operator.domain.words import metrics_words
 from canary_operator.plugin.console import Sheet
-from canary_operator.plugin.screens.rollouts import message_of
+from canary_operator.plugin.screens.rollouts import words_of
 from canary_operator.plugin.screens.table import Cell
 from canary_operator.plugin.screens.words import (
     bar,
@@ -38,8 +37,7 @@ def headline(sight: Sight) -> Text:
 
 def overview(sight: Sight, now: datetime, sheet: Sheet) -> list[RenderableType]:
     """Return everything about the rollout itself but its metrics."""
-    words = message_of(sight).removesuffix(metrics_words(sight.status.metrics))
-    message = Text(sheet.text(words))  # what the metrics say stands in their own table
+    message = Text(sheet.text(words_of(sight)))
     grid = Table.grid(padding=(0, 3, 0, 0))
     grid.add_column(style="muted", no_wrap=True)
     grid.add_column(overflow="fold")

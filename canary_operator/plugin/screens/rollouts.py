@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.text import Text
 
 from canary_operator.domain.status import Judgement
-from canary_operator.domain.words import REQUEST_ANNOTATION
+from canary_operator.domain.words import REQUEST_ANNOTATION, metrics_words
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.screens.table import Cell, Column, Row, table
 from canary_operator.plugin.screens.words import VERDICT_STYLES, age, phase_text, verdict_sign
@@ -69,6 +69,11 @@ def message_of(sight: Sight) -> str:
     if sight.status.phase is None:
         return "The operator has not looked at it yet."
     return f"The operator has not looked at the newest spec yet. Before: {sight.status.message}"
+
+
+def words_of(sight: Sight) -> str:
+    """Return that sentence without what the metrics say, where that is shown beside it."""
+    return message_of(sight).removesuffix(metrics_words(sight.status.metrics))
 
 
 def _by_plugin(words: str) -> str:

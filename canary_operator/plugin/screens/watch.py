@@ -13,7 +13,7 @@ from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.family import Family
 from canary_operator.plugin.screens.metrics import metrics
 from canary_operator.plugin.screens.rollout import overview
-from canary_operator.plugin.screens.rollouts import message_of
+from canary_operator.plugin.screens.rollouts import message_of, metrics_summary, words_of
 from canary_operator.plugin.screens.tree import tree
 from canary_operator.plugin.screens.words import bar, clock, phase_text
 from canary_operator.plugin.sight import Sight
@@ -54,12 +54,18 @@ def frame(
         parts += [Text(), *judged]
     parts += [Text(), *tree(sight, family, now, sheet, most_pods=pods)]
     if news:
-        parts += [Text(), *(line(one, sheet) for one in news)]
+        parts += [Text(), *(line(one, sheet, brief=True) for one in news)]
     return Group(*parts)
 
 
-def line(news: News, sheet: Sheet) -> Text:
-    """Return one change in one line: when, phase, weight, and what happens."""
+def line(news: News, sheet: Sheet, *, brief: bool = False) -> Text:
+    """Return one change in one line: when, phase, weight, and what happens.
+
+    Args:
+        news: The change.
+        sheet: What it is drawn on.
+        brief: Whether metrics are told by their values instead of in sentences.
+    """
     sight = news.sight
     text = Text(no_wrap=sheet.live, overflow="ellipsis")
     text.append(f"{clock(news.at)}  ", "muted")
@@ -68,7 +74,11 @@ def line(news: News, sheet: Sheet) -> Text:
     text.append_text(phase).append(f"{sight.weight:3d} %  ")
     if not sheet.narrow:
         text.append_text(bar(sight.weight, BAR_COLUMNS, sheet.glyphs)).append("  ")
-    return text.append(sheet.text(message_of(sight)))
+    if not brief:
+        return text.append(sheet.text(message_of(sight)))
+    if sight.status.metrics:
+        text.append_text(metrics_summary(sight.status.metrics, sheet)).append("  ")
+    return text.append(sheet.text(words_of(sight)))
 
 
 def summary(sight: Sight, sheet: Sheet) -> Text:

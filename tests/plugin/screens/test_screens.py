@@ -129,12 +129,14 @@ def test_one_line_in_every_state(state: str) -> None:
     check_snapshot(f"screens/line-{state}", drawn(on, lines))
 
 
-BACKGROUND_OR_UNREADABLE = re.compile(r"\x1b\[[0-9;]*?\b(?:33|37|93|97|4[0-7]|10[0-7]|38|48)[;m]")
+BACKGROUND_OR_UNREADABLE = re.compile(
+    r"\x1b\[[0-9;]*?\b(?:33|34|36|37|93|94|96|97|4[0-7]|10[0-7]|38|48)[;m]"
+)
 
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_colours_can_be_read_on_light_and_on_dark(screen: str) -> None:
-    """No background, no yellow, no white, and nothing but the sixteen of the terminal's theme."""
+    """No background, no yellow, white, blue or cyan; only the sixteen of the terminal."""
     on = sheet(140, color=True)
     text = drawn(on, SCREENS[screen](on), raw=True)
     assert "\x1b[" in text
