@@ -9,7 +9,7 @@ from rich.text import Text
 
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.screens.table import Column, Row, table
-from canary_operator.plugin.screens.words import age
+from canary_operator.plugin.screens.words import age, by_plugin
 
 _COLUMNS = (
     Column("AGE", right=True),
@@ -63,6 +63,6 @@ def _row(event: dict[str, Any], now: datetime, sheet: Sheet) -> Row:
             age(happened_at(event), now) + times,
             Text(kind, "warn" if kind == "Warning" else ""),
             event.get("reason") or "",
-            sheet.text(event.get("message") or ""),
+            sheet.text(by_plugin(event.get("message") or "")),
         ]
     )

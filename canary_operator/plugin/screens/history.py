@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from canary_operator.domain.figures import amount
+from canary_operator.domain.phase import ON_TRIAL
 from canary_operator.domain.status import HistoryEntry, Outcome
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.screens.table import Column, Row, table
@@ -56,7 +57,7 @@ def _under_way(
     sight: Sight, images: Mapping[str, str], now: datetime, sheet: Sheet
 ) -> Iterator[Row]:
     attempt, revision = sight.status.attempt, sight.status.canary_revision
-    if attempt is None or revision is None:
+    if attempt is None or revision is None or sight.status.phase not in ON_TRIAL:
         return
     hurt = attempt.requests_hurt
     yield Row(

@@ -1,19 +1,22 @@
 """`list`: rollouts, one line each."""
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from rich.text import Text
 
 from canary_operator.domain.status import Judgement
-from canary_operator.domain.words import REQUEST_ANNOTATION, metrics_words
+from canary_operator.domain.words import metrics_words
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.screens.table import Cell, Column, Row, table
-from canary_operator.plugin.screens.words import VERDICT_STYLES, age, phase_text, verdict_sign
+from canary_operator.plugin.screens.words import (
+    VERDICT_STYLES,
+    age,
+    by_plugin,
+    phase_text,
+    verdict_sign,
+)
 from canary_operator.plugin.sight import Sight, images_of
-
-_ANNOTATE = re.compile(rf"kubectl annotate cro/(\S+) {re.escape(REQUEST_ANNOTATION)}=(\w+)")
 
 _FIRST = (
     Column("NAME"),
@@ -65,7 +68,7 @@ def _row(sight: Sight, now: datetime, sheet: Sheet, *, namespaces: bool, wide: b
 def message_of(sight: Sight) -> str:
     """Return the status in a sentence; one that the operator has not written yet is said so."""
     if sight.seen:
-        return _by_plugin(sight.status.message)
+        return by_plugin(sight.status.message)
     if sight.status.phase is None:
         return "The operator has not looked at it yet."
     return f"The operator has not looked at the newest spec yet. Before: {sight.status.message}"
@@ -74,11 +77,6 @@ def message_of(sight: Sight) -> str:
 def words_of(sight: Sight) -> str:
     """Return that sentence without what the metrics say, where that is shown beside it."""
     return message_of(sight).removesuffix(metrics_words(sight.status.metrics))
-
-
-def _by_plugin(words: str) -> str:
-    """Name our own command where the operator, which cannot know us, names kubectl's."""
-    return _ANNOTATE.sub(r"kubectl canary \2 \1", words)
 
 
 def metrics_summary(metrics: Iterable[Judgement], sheet: Sheet) -> Text:

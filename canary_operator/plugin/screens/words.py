@@ -1,5 +1,6 @@
 """Times, shares and signs as people read them; shared by all screens."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ from rich.text import Text
 
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.status import Verdict
+from canary_operator.domain.words import REQUEST_ANNOTATION
 from canary_operator.plugin.console import Glyphs
 from canary_operator.plugin.trail import Point
 
@@ -26,6 +28,7 @@ _DIGEST_DIGITS = 8
 _PRECISE_SECONDS = 600
 """From ten minutes on, an age needs no seconds."""
 WHOLE = 100
+_ANNOTATE = re.compile(rf"kubectl annotate cro/(\S+) {re.escape(REQUEST_ANNOTATION)}=(\w+)")
 
 
 def span(length: timedelta) -> str:
@@ -52,6 +55,16 @@ def age(since: datetime | None, now: datetime) -> str:
     if seconds >= _PRECISE_SECONDS:
         seconds -= seconds % 60
     return span(timedelta(seconds=seconds))
+
+
+def by_plugin(words: str) -> str:
+    """Name our own command where the operator, which cannot know of us, names kubectl's.
+
+    Example:
+        >>> by_plugin("try: kubectl annotate cro/web canary-operator.dev/request=retry")
+        'try: kubectl canary retry web'
+    """
+    return _ANNOTATE.sub(r"kubectl canary \2 \1", words)
 
 
 def images_text(images: Iterable[str], *, short: bool) -> str:
