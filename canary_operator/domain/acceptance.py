@@ -151,10 +151,17 @@ def check_named_ports(spec: RolloutSpec) -> None:
 
 
 def _port_names(template: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of container ports; what is none is for the API server to refuse."""
     pod = template.get("spec") or {}
-    containers = [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())]
-    ports = (port for container in containers for port in container.get("ports") or ())
-    return frozenset(port["name"] for port in ports if port.get("name"))
+    containers = [*_objects(pod.get("containers")), *_objects(pod.get("initContainers"))]
+    ports = (port for container in containers for port in _objects(container.get("ports")))
+    return frozenset(name for port in ports if isinstance(name := port.get("name"), str) and name)
+
+
+def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a list, as far as it is one."""
+    if isinstance(value, list | tuple):
+        yield from (one for one in value if isinstance(one, Mapping))
 
 
 def _recorded_ports(spec: RolloutSpec, stable: Mapping[str, Any]) -> Any:

@@ -94,6 +94,24 @@ def test_a_named_port_that_no_container_has_is_refused() -> None:
         read(spec(service=service("web")))
 
 
+@pytest.mark.parametrize("ports", [[8080], [{"name": 3}], [None], "http", {"name": "http"}])
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_ports_that_are_none_are_left_to_the_api_server(kind: str, ports: object) -> None:
+    """The schema allows them; only what is named can be a targetPort."""
+    pod = template("v2")
+    container = {"name": "side", "image": "side:1", "ports": ports}
+    pod["spec"][kind] = [*pod["spec"].get(kind, []), container]
+    assert read(spec(template=pod))
+    with pytest.raises(InvalidSpecError, match="named ports there: none"):
+        read(spec(template=pod, service=service("http")))
+
+
+def test_containers_that_are_none_are_left_to_the_api_server() -> None:
+    pod = template("v2")
+    pod["spec"]["initContainers"] = [None, 3]
+    assert read(spec(template=pod))
+
+
 @pytest.mark.parametrize(
     ("stable", "stable_template", "wanted", "accepted"),
     [

@@ -137,6 +137,17 @@ def test_a_number_that_no_float_holds_is_refused(number: float) -> None:
         parse_spec(edited(FULL, {"analysis.metrics.0.successRate.min": number}))
 
 
+@pytest.mark.parametrize("value", [[], {}, ["1m"], {"m": 1}])
+def test_a_duration_that_is_a_list_or_an_object_is_refused(value: object) -> None:
+    with pytest.raises(InvalidSpecError, match="must be a duration"):
+        parse_spec(edited(FULL, {"strategy.hold": value}))
+
+
+def test_a_label_that_is_no_text_is_told_as_it_was_written() -> None:
+    with pytest.raises(InvalidSpecError, match="quote inject: true"):
+        parse_spec(edited(FULL, {"template.metadata.labels": {"inject": True}}))
+
+
 def test_a_long_value_is_cut() -> None:
     with pytest.raises(InvalidSpecError, match="…, but") as refusal:
         parse_spec(edited(FULL, {"paused": "x" * 10_000}))

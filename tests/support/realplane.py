@@ -40,9 +40,9 @@ AUDIT_MEGABYTES = 10_000
 
 ADMIN = "admin"
 
-ETCD_SOCKET = "unix://etcd.sock"
-ETCD_PEER_SOCKET = "unix://etcd-peer.sock"
-"""Relative to the folder, because the path of a Unix socket must be short."""
+ETCD_SOCKET = "unix://etcd:1"
+ETCD_PEER_SOCKET = "unix://etcd-peer:1"
+"""Files in the folder, since the path of a socket must be short; etcd 3.6 insists on a port."""
 
 ETCD_FLAGS = (
     "--data-dir=etcd",

@@ -4,6 +4,7 @@ A kind stands in an annotation, `Annotated[int, whole(1, 100)]`. It reads what a
 without guessing: text is no number and a number is no text, as the API server sees it too.
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -206,7 +207,7 @@ def duration(least: timedelta, most: timedelta = MONTH) -> Kind:
 
     def advice(value: Any) -> str | None:
         meant = suggest_duration(value)
-        return None if meant in {None, value} else f"did you mean {meant}?"
+        return None if meant is None or meant == value else f"did you mean {meant}?"
 
     lower, upper = format_duration(least), format_duration(most)
     return Kind(
@@ -291,7 +292,11 @@ def labels(reserved: str | None = None) -> Kind:
         of_ours = [
             f"remove {key}" for key, _ in pairs if reserved and str(key).startswith(reserved)
         ]
-        return of_ours + [f"quote {key}: {item}" for key, item in pairs if not _is_text(key, item)]
+        return of_ours + [
+            f"quote {key}: {json.dumps(item, default=str)}"
+            for key, item in pairs
+            if not _is_text(key, item)
+        ]
 
     def read(value: Any) -> Mapping[str, str]:
         return _without_nulls(_within(value, isinstance(value, Mapping) and not wrong(value)))
