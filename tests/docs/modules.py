@@ -37,7 +37,7 @@ def row(base: Path, part: Path) -> str:
 def tables() -> dict[str, str]:
     """Return each table by the folder that it is about."""
     found = {}
-    for name in ("domain", "engine"):
+    for name in ("domain", "engine", "plugin"):
         folder = PACKAGE / name
         modules = (path for path in sorted(folder.rglob("*.py")) if path.name != INIT)
         found[name] = table(folder, modules)
