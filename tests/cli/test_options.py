@@ -7,12 +7,12 @@ import click
 import pytest
 
 from canary_operator.cli.options import (
-    Duration,
     Header,
     ListenAddress,
     custom_query_namespaces,
     sorted_unique,
 )
+from canary_operator.parameters import Duration
 
 
 @pytest.mark.parametrize(

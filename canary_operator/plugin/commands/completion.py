@@ -12,7 +12,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print a script that completes `kubectl-canary` in a shell.
+    """Print a script that completes `kubectl-canary` in a shell.
 
     \b
     bash:  source <(kubectl canary completion bash)
@@ -21,7 +21,7 @@ def completion(ctx: click.Context, shell: str) -> None:
 
     For `kubectl canary` (with a blank) nothing has to be loaded: kubectl 1.26 or newer, with its
     own completion on, asks the program kubectl_complete-canary, which is installed beside this.
-    """
+    """  # noqa: D301 - click reads the \b
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)
