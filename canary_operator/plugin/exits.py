@@ -44,6 +44,10 @@ class PluginError(click.ClickException):
         click.echo(f"error: {self.format_message()}", file=file, err=file is None)
 
 
+class OutageError(PluginError):
+    """The API server does not answer, or not as it should: tried again, it may."""
+
+
 class UsageProblemError(PluginError):
     """Arguments that cannot be followed together, or that mean nothing."""
 

@@ -117,6 +117,10 @@ class Client:
                 return
             query["continue"] = following
 
+    async def page(self, call: Call, query: Query) -> Manifest:
+        """Return one answer to a list, with its `resourceVersion`, where a watch can go on."""
+        return await self._send("GET", call, query=query)
+
     async def create(self, resource: Resource, body: Mapping[str, Any]) -> Manifest:
         """Create an object; its name must not be taken."""
         meta = body["metadata"]

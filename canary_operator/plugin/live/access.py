@@ -35,7 +35,7 @@ from canary_operator.adapters.cluster.errors import (
 )
 from canary_operator.adapters.cluster.resources import ROLLOUTS
 from canary_operator.domain.errors import ConflictError
-from canary_operator.plugin.exits import PluginError
+from canary_operator.plugin.exits import OutageError, PluginError
 from canary_operator.plugin.target import Target
 
 MANAGER = "kubectl-canary"
@@ -77,9 +77,9 @@ class Cluster(Client):
             case HTTPStatus.FORBIDDEN:
                 return _forbidden(call, refusal)
             case HTTPStatus.TOO_MANY_REQUESTS:
-                return PluginError("The API server asks to slow down", "Try again in a moment.")
+                return OutageError("The API server asks to slow down", "Try again in a moment.")
             case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                return PluginError(f"The API server failed ({code}): {refusal.message}")
+                return OutageError(f"The API server failed ({code}): {refusal.message}")
         error = super().refused(call, refusal)
         missing = isinstance(error, NotFoundError) and error.api_missing
         return _crd_missing() if missing and call.resource == ROLLOUTS else error
@@ -87,7 +87,7 @@ class Cluster(Client):
     def unanswered(self, call: Call, error: Exception) -> Exception:
         """Return what to raise where no answer came."""
         del call
-        return PluginError(
+        return OutageError(
             f"No answer from the API server at {self.address}: {_cause(error)}",
             "Does the cluster run, and is it the right context (kubectl config current-context)?",
         )

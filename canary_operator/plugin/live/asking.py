@@ -16,7 +16,8 @@ from canary_operator.domain.status import RequestRecord
 from canary_operator.domain.words import REQUEST_ANNOTATION
 from canary_operator.plugin.exits import Exit, PluginError
 from canary_operator.plugin.live.access import Cluster
-from canary_operator.plugin.live.rollouts import Report, find, looks
+from canary_operator.plugin.live.feeds import Report
+from canary_operator.plugin.live.rollouts import find, looks
 from canary_operator.plugin.sight import Sight
 
 ID_BYTES = 3

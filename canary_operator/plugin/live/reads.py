@@ -8,16 +8,16 @@ from canary_operator.adapters.cluster.resources import (
     DEPLOYMENTS,
     EVENTS,
     PODS,
-    RECORDS,
     REPLICA_SETS,
     ROLLOUTS,
     Resource,
 )
-from canary_operator.domain.objects import KIND, REVISION, ROLLOUT_LABEL
+from canary_operator.domain.objects import KIND, ROLLOUT_LABEL
 from canary_operator.plugin.exits import PluginError
 from canary_operator.plugin.family import Family, family_of
 from canary_operator.plugin.live.access import Cluster
-from canary_operator.plugin.sight import Sight, images_of
+from canary_operator.plugin.live.records import records_of
+from canary_operator.plugin.sight import Sight
 
 CHILDREN = (DEPLOYMENTS, REPLICA_SETS, PODS)
 
@@ -62,16 +62,9 @@ def _is_about(event: Mapping[str, Any], sight: Sight) -> bool:
 async def images(cluster: Cluster, sight: Sight) -> dict[str, str]:
     """Return the images of each recorded revision, as one text; none without the right."""
     try:
-        records = await _labelled(cluster, RECORDS, sight)
+        return {one.revision: one.images for one in await records_of(cluster, sight)}
     except PluginError:
         return {}
-    return {revision: image for record in records for revision, image in [_image(record)]}
-
-
-def _image(record: Mapping[str, Any]) -> tuple[str, str]:
-    revision = (record["metadata"].get("annotations") or {}).get(REVISION) or ""
-    template = (record.get("data") or {}).get("template") or {}
-    return revision, ", ".join(images_of(template).values())
 
 
 async def _labelled(cluster: Cluster, resource: Resource, sight: Sight) -> list[Manifest]:

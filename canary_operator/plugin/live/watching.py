@@ -11,8 +11,9 @@ from canary_operator.adapters.cluster.resources import ROLLOUTS, Resource
 from canary_operator.plugin.exits import PluginError
 from canary_operator.plugin.family import Family, family_of
 from canary_operator.plugin.live.access import Cluster
+from canary_operator.plugin.live.feeds import Report, follow
 from canary_operator.plugin.live.reads import CHILDREN, label_of
-from canary_operator.plugin.live.rollouts import Report, changes, follow
+from canary_operator.plugin.live.rollouts import changes
 from canary_operator.plugin.sight import Sight
 
 
