@@ -1,7 +1,7 @@
 """Runs the real engine on a world in memory, until it has nothing left to do."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from canary_operator.domain.errors import ConflictError, SurroundingsError
 from canary_operator.domain.situation import Settings
@@ -75,12 +75,22 @@ class Driver:
             seconds -= taken
             await self.work()
 
-    async def work(self) -> None:
+    async def work(self) -> Next:
         """Let engine and pods react to each other until both are at rest."""
-        moved = True
+        world, moved, following = self.world, True, Next()
         while moved:
-            await self.settle()
+            following = await self.settle()
             moved = False
-            for deployment in self.world.deployments.values():
-                while deployment.move(self.world.starts):
+            for deployment in world.deployments.values():
+                while deployment.move(world.starts, world.now, world.pod_start):
                     moved = True
+        return following
+
+    def next_pod_at(self) -> datetime | None:
+        """Return when the next pod becomes available, if nothing happens before; None for never."""
+        world = self.world
+        moments = (
+            deployment.next_start(world.starts, world.now, world.pod_start)
+            for deployment in world.deployments.values()
+        )
+        return min((moment for moment in moments if moment is not None), default=None)

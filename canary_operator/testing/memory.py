@@ -42,10 +42,14 @@ class World:
     verdict: Verdict = Verdict.PASS
     counted: Callable[[timedelta], Traffic] | None = None
     """Says what the proxies counted in so long; what leads to `verdict` where it is None."""
+    measured: Callable[[Measure], Readings] | None = None
+    """Says everything that a check reads; what follows from the two above where it is None."""
     rejected_queries: set[str] = field(default_factory=set)
     """Custom queries that Prometheus would not run."""
     broken: set[str] = field(default_factory=set)
     """Revisions whose pods never become available."""
+    pod_start: timedelta = timedelta()
+    """Time from a pod's creation until it is available."""
     events: list[Notice] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
     before_write: Callable[[str], None] = lambda _: None
@@ -210,7 +214,8 @@ class _Router(_Port):
 
 class _Metrics(_Port):
     async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
-        return {measure.key: self._readings(measure.about) for measure in measures}
+        measured = self.world.measured or (lambda measure: self._readings(measure.about))
+        return {measure.key: measured(measure) for measure in measures}
 
     async def try_out(self, key: Key, spec: RolloutSpec) -> None:  # noqa: ARG002
         for check in spec.analysis.metrics:

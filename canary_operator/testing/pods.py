@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from math import ceil
 
 from canary_operator.domain.situation import TrackState
@@ -13,6 +14,12 @@ class Pod:
 
     revision: str
     available: bool = False
+    created_at: datetime | None = None
+    """None where pods need no time to start."""
+
+    def starts_at(self, after: timedelta) -> datetime | None:
+        """Return when the pod can become available; None where it takes no time."""
+        return None if self.created_at is None else self.created_at + after
 
 
 @dataclass(slots=True)
@@ -40,16 +47,32 @@ class Deployment:
             available=available,
         )
 
-    def move(self, starts: Callable[[str], bool]) -> bool:
+    def move(
+        self,
+        starts: Callable[[str], bool],
+        now: datetime | None = None,
+        pod_start: timedelta = timedelta(),
+    ) -> bool:
         """Do one thing that the controller or a kubelet would do; return whether there was one.
 
         Args:
             starts: Whether a pod of a revision becomes available.
+            now: Only needed where `pod_start` is not 0.
+            pod_start: Time from a pod's creation until it is available.
         """
         if not self.seen:
             self.seen = True
             return True
-        return self._remove_one() or self._create_one() or self._start_one(starts)
+        return (
+            self._remove_one() or self._create_one(now) or self._start_one(starts, now, pod_start)
+        )
+
+    def next_start(
+        self, starts: Callable[[str], bool], now: datetime, pod_start: timedelta
+    ) -> datetime | None:
+        """Return when the next pod becomes available, if nothing happens before; None for never."""
+        waiting = (pod for pod in self.pods if not pod.available and starts(pod.revision))
+        return min((pod.starts_at(pod_start) or now for pod in waiting), default=None)
 
     def move_all(self, starts: Callable[[str], bool]) -> None:
         """Move until nothing is left to do."""
@@ -72,16 +95,20 @@ class Deployment:
             return True
         return False
 
-    def _create_one(self) -> bool:
+    def _create_one(self, now: datetime | None) -> bool:
         new = sum(pod.revision == self.revision for pod in self.pods)
         if new < self.replicas and len(self.pods) < self.replicas + max(1, self._surge):
-            self.pods.append(Pod(self.revision))
+            self.pods.append(Pod(self.revision, created_at=now))
             return True
         return False
 
-    def _start_one(self, starts: Callable[[str], bool]) -> bool:
+    def _start_one(
+        self, starts: Callable[[str], bool], now: datetime | None, pod_start: timedelta
+    ) -> bool:
         for pod in self.pods:
-            if not pod.available and starts(pod.revision):
+            ready_at = pod.starts_at(pod_start)
+            due = now is None or ready_at is None or ready_at <= now
+            if due and not pod.available and starts(pod.revision):
                 pod.available = True
                 return True
         return False

@@ -85,8 +85,6 @@ def summary(sight: Sight, sheet: Sheet) -> Text:
     """Return how a rollout is, in one line that needs no other to be understood."""
     text = Text(f"{sight.namespace}/{sight.name}: ", no_wrap=sheet.live, overflow="ellipsis")
     text.append_text(phase_text(sight.status.phase)).append(f", {sight.weight} %")
-    if sight.status.step_progress:
-        text.append(f", step {sight.status.step_progress}")
     return text.append(f": {sheet.text(message_of(sight))}")
 
 

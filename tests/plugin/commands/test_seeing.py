@@ -199,7 +199,7 @@ async def test_status_for_scripts(bed: Bed) -> None:
     await release.until_weight(20)
     said = await plugin("status", "web")
     assert said.code == Exit.UNDER_WAY
-    assert said.out.startswith(f"{release.namespace}/web: Progressing, 20 %, step 1/1: ")
+    assert said.out.startswith(f"{release.namespace}/web: Progressing, 20 %: Step 1 of 1")
     assert (await plugin("status", "web", "--timeout", "1s")).code == Exit.TIMEOUT
     waiting = asyncio.create_task(plugin.alone("status", "web", "--timeout", "60s"))
     await release.ask("abort")

@@ -1,0 +1,253 @@
+"""Plays one rollout: the real engine, a world in memory, and a clock that jumps.
+
+The version before comes up and serves; then the template of the manifest is applied. From there on
+time goes from one moment to the next at which the engine, a pod or the scenario has something to
+do, and the requests in between are drawn at once.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from canary_operator.domain.objects import STABLE
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.revision import revision_of
+from canary_operator.domain.spec import RolloutSpec
+from canary_operator.engine.tick import Next
+from canary_operator.plugin.offline.simulation.chance import Chance
+from canary_operator.plugin.offline.simulation.clock import (
+    BEFORE,
+    MILLISECOND,
+    aligned_start,
+    any_start,
+    whole_milliseconds,
+)
+from canary_operator.plugin.offline.simulation.ending import (
+    end_of,
+    hurt_by,
+    is_over,
+    patience,
+    standing,
+)
+from canary_operator.plugin.offline.simulation.recorder import Recorder
+from canary_operator.plugin.offline.simulation.scenario import Scenario, fitted
+from canary_operator.plugin.offline.simulation.setup import Setup, assumed_answers, examine
+from canary_operator.plugin.offline.simulation.stage import Conditions, Reached, Stage
+from canary_operator.plugin.offline.simulation.telemetry import Telemetry
+from canary_operator.plugin.offline.simulation.timeline import Approved, Begun, Over, Timeline
+from canary_operator.plugin.offline.simulation.traffic import (
+    Counters,
+    Kinds,
+    Prometheus,
+    taken,
+)
+from canary_operator.ports import Key
+from canary_operator.testing.driver import Driver
+from canary_operator.testing.memory import World
+
+logging.getLogger("canary_operator.engine").addHandler(logging.NullHandler())
+
+SEED = 0
+"""What chance begins with, where nobody says."""
+
+
+def simulate(
+    setup: Setup, seed: int = SEED, *, brief: bool = False, aligned: bool = False
+) -> Timeline:
+    """Play one rollout.
+
+    Args:
+        setup: What is played.
+        seed: Of everything that chance decides; the same one gives the same timeline.
+        brief: Whether only the end matters; then it is not played to its rest.
+        aligned: Whether it begins at a moment from which no check has to wait for its slot; else
+            chance says when it begins.
+
+    Raises:
+        PluginError: the operator would refuse the spec, or the scenario does not fit it.
+    """
+    return asyncio.run(play(setup, seed, brief=brief, aligned=aligned))
+
+
+async def play(
+    setup: Setup, seed: int = SEED, *, brief: bool = False, aligned: bool = False
+) -> Timeline:
+    """Play one rollout as `simulate` does, in the event loop that is running."""
+    return await _Play(setup, seed, brief=brief, aligned=aligned).run()
+
+
+class _Play:
+    """One rollout and everything around it."""
+
+    def __init__(self, setup: Setup, seed: int, *, brief: bool, aligned: bool) -> None:
+        self.setup, self.seed, self.brief = setup, seed, brief
+        self.spec: RolloutSpec = examine(setup)
+        self.chance = Chance(seed)
+        self.world = World(Key(setup.namespace, setup.name), setup.stable_spec)
+        self.world.pod_start = setup.pod_start
+        self.driver = Driver(self.world, setup.settings)
+        self.stage = Stage(self._scenario())
+        start = aligned_start(setup, self.spec) if aligned else None
+        self.started = start or any_start(setup, self.spec, self.chance)
+        self.telemetry = self._telemetry()
+        self.world.measured = self.telemetry.read
+        self.revision = revision_of(self.spec.template.raw)
+        self.approval_at: datetime | None = None
+
+    async def run(self) -> Timeline:
+        """Play it to its end."""
+        await self._bring_up()
+        self.recorder = Recorder(self.world, self.started)
+        self.world.edit(template=self.setup.spec["template"])
+        self._follow_scenario()
+        following = await self._react()
+        here, since = standing(self.world.status), self.started
+        while not is_over(self.world.status, brief=self.brief):
+            moment = self._next_moment(following)
+            if moment is None or moment - since > patience(self.spec, self._phase):
+                break
+            following = await self._jump(moment)
+            if standing(self.world.status) != here or self._awaits_something:
+                here, since = standing(self.world.status), self.world.now
+        return self._timeline()
+
+    def _scenario(self) -> Scenario:
+        steps = len(self.spec.strategy.resolved_steps)
+        scenario = self.setup.scenario
+        return replace(scenario, events=fitted(scenario.events, steps))
+
+    def _telemetry(self) -> Telemetry:
+        kinds = Kinds(timed=any(one.latency for one in self.spec.analysis.metrics))
+        interval = max(1, self.setup.scrape_interval // MILLISECOND)
+        counters = Counters(self.chance, -(BEFORE // MILLISECOND), kinds.size)
+        first = round(self.chance.uniform() * interval)
+        prometheus = Prometheus(counters, kinds, interval, first)
+        return Telemetry(self.chance, self.spec, self.started, prometheus, self.stage.conditions)
+
+    async def _bring_up(self) -> None:
+        """Let the version before come up and serve for a while."""
+        await self.driver.work()
+        while (moment := self.driver.next_pod_at()) is not None:
+            self.world.now = moment
+            await self.driver.work()
+        self.telemetry.pass_time(self.started, 0, 0.0)
+        self.world.now = self.started
+        await self.driver.work()
+
+    # Time.
+
+    def _next_moment(self, following: Next) -> datetime | None:
+        scene = self.stage.next_at(self._elapsed)
+        moments = (
+            following.at,
+            self.driver.next_pod_at(),
+            self.approval_at,
+            None if scene is None else self.started + scene,
+        )
+        earliest = min((moment for moment in moments if moment is not None), default=None)
+        return None if earliest is None else whole_milliseconds(earliest)
+
+    async def _jump(self, moment: datetime) -> Next:
+        """Let time pass, in which nothing changes, and then let everybody react."""
+        self.telemetry.pass_time(moment, self.world.route.weight or 0, self._promoted)
+        self.world.now = moment
+        self._follow_scenario()
+        return await self._react()
+
+    async def _react(self) -> Next:
+        """Let the engine, the pods and the people of the scenario react until all are at rest."""
+        while True:
+            following = await self.driver.work()
+            self.recorder.take_notices()
+            if not (self._follow_scenario() or self._approve()):
+                return following
+
+    # Surroundings.
+
+    def _follow_scenario(self) -> bool:
+        """Let what is due begin or end; return whether the engine may have an opinion on it."""
+        attempt = self.world.status.get("attempt") or {}
+        reached = (self.world.status.get("step") or 0) + 1 if attempt.get("stepWeight") else 0
+        promoting = self._phase == Phase.PROMOTING
+        begun, over = self.stage.advance(Reached(self._elapsed, reached, promoting))
+        for event in over:
+            self.recorder.note(Over(self._elapsed, event))
+        for event in begun:
+            self.recorder.note(Begun(self._elapsed, event))
+            if event.request is not None:
+                self.world.ask(event.request)
+        if begun or over:
+            self._change(self.stage.conditions)
+        return bool(begun or over)
+
+    def _change(self, conditions: Conditions) -> None:
+        """Let other conditions hold from now on."""
+        crashed = self.revision in self.world.broken
+        self.telemetry.change(conditions, self.world.now)
+        pods = [pod for one in self.world.deployments.values() for pod in one.pods]
+        new = [pod for pod in pods if pod.revision == self.revision]
+        if conditions.crash and not crashed:
+            self.world.broken.add(self.revision)
+            for pod in new:
+                pod.available = False
+        elif crashed and not conditions.crash:
+            self.world.broken.discard(self.revision)
+            for pod in new:
+                pod.created_at = self.world.now
+
+    def _approve(self) -> bool:
+        """Let a person approve a step that waits for it, after a while."""
+        patience_, now = self.setup.scenario.approve_after, self.world.now
+        conditions = self.world.status.get("conditions") or ()
+        awaited = any(one["reason"] == Reason.APPROVAL_REQUIRED for one in conditions)
+        if not awaited or patience_ is None:
+            self.approval_at = None
+            return False
+        self.approval_at = self.approval_at or now + patience_
+        if self.approval_at > now:
+            return False
+        self.approval_at = None
+        self.recorder.note(Approved(self._elapsed))
+        self.world.ask("resume")
+        return True
+
+    # What is so now.
+
+    @property
+    def _awaits_something(self) -> bool:
+        """Whether something that was arranged is still to come."""
+        return self.approval_at is not None or self.stage.next_at(self._elapsed) is not None
+
+    @property
+    def _elapsed(self) -> timedelta:
+        return self.world.now - self.started
+
+    @property
+    def _phase(self) -> str | None:
+        return self.world.status.get("phase")
+
+    @property
+    def _promoted(self) -> float:
+        """Share of stable's available pods that run the new version."""
+        available = [pod for pod in self.world.deployments[STABLE].pods if pod.available]
+        new = sum(pod.revision == self.revision for pod in available)
+        return new / len(available) if available else 0.0
+
+    def _timeline(self) -> Timeline:
+        counters, kinds = self.telemetry.counters, self.telemetry.kinds
+        counts = taken(counters.at(counters.now), counters.at(0))
+        hurt = hurt_by(counts, kinds, self.spec)
+        return Timeline(
+            namespace=self.setup.namespace,
+            name=self.setup.name,
+            revision=self.revision,
+            steps=tuple(step.weight for step in self.spec.strategy.resolved_steps),
+            failure_limit=self.spec.analysis.failure_limit,
+            scenario=self.setup.scenario,
+            seed=self.seed,
+            end=end_of(self.world.status, self.started, self.world.now, hurt),
+            entries=tuple(self.recorder.entries),
+            assumed=assumed_answers(self.setup),
+        )

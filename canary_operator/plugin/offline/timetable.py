@@ -1,0 +1,186 @@
+"""When the steps of a rollout come at the earliest, with how many pods and requests.
+
+The times are those of a rollout that is played by the operator's own rules, with pods that are
+available at once, approvals that come at once, and checks that pass.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from math import ceil, sqrt
+
+from canary_operator.domain.capacity import canary_pods
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.spec import Analysis, RolloutSpec, Step
+from canary_operator.plugin.exits import Exit, PluginError
+from canary_operator.plugin.offline.simulation.play import simulate
+from canary_operator.plugin.offline.simulation.scenario import Scenario
+from canary_operator.plugin.offline.simulation.setup import Setup, examine
+from canary_operator.plugin.offline.simulation.timeline import Ending, Turn
+
+ALL = 100
+PLENTY = 1_000_000.0
+"""Requests a second, or a thousand times `minRequests`, with which no check has too few."""
+
+AT_ONCE = timedelta()
+QUICK = timedelta(microseconds=1)
+"""A time to a response, shorter than every limit."""
+
+SURGE = 4
+"""Stable's Deployment may have one more pod for each so many while it is rolled: 25 %."""
+
+Z90 = 1.644854
+"""Standard normal quantile that 5 % exceed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How many requests a check sees at a step, and how many it needs."""
+
+    length: timedelta
+    """What it looks back on."""
+    canary_share: float
+    """Share of the requests that the canary gets, 0 to 1."""
+    average_rps: float
+    """Requests a second of both versions with which a check has enough on average."""
+    needed_rps: float
+    """Requests a second of both versions with which 19 of 20 checks have enough."""
+
+    def canary_requests(self, rps: float) -> float:
+        """Return how many requests of the canary a check sees on average."""
+        return rps * self.canary_share * self.length.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step at its earliest."""
+
+    index: int
+    """From 0."""
+    step: Step
+    starts_at: timedelta
+    """Since the rollout began, as all times here."""
+    ends_at: timedelta
+    """When the next raise, or the promotion, is at the earliest."""
+    checks_at: tuple[timedelta, ...]
+    """When checks are made until then."""
+    canary_pods: int
+    pods: int
+    """Pods of both tracks."""
+    look: Look | None
+    """None where only custom queries are asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """A whole rollout at its earliest."""
+
+    namespace: str
+    name: str
+    revision: str
+    """Of the canary."""
+    spec: RolloutSpec
+    window: timedelta
+    """What limits look back on."""
+    steps: tuple[PlannedStep, ...]
+    promoted_at: timedelta
+    promotion_pods: int
+    """Most pods of both tracks, while stable is rolled to the new version."""
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether any check counts requests; else only custom queries are asked."""
+        return any(planned.look is not None for planned in self.steps)
+
+
+def timetable_of(setup: Setup) -> Timetable:
+    """Return when everything happens at the earliest.
+
+    Raises:
+        PluginError: the rollout is never promoted, whatever its version is like.
+    """
+    spec = examine(setup)
+    timeline = simulate(_smooth(setup, spec), aligned=True)
+    end = timeline.end
+    if end.ending is not Ending.PROMOTED:
+        told = f"{setup.namespace}/{setup.name} is never promoted, not even at its best"
+        raise PluginError(f"{told}: {end.reason}. {end.message}", code=Exit.FAILED)
+    turns = [one for one in timeline.entries if isinstance(one, Turn)]
+    steps = spec.strategy.resolved_steps
+    raised = [_raised(turns, index) for index in range(len(steps))]
+    promotes_at = next(turn.at for turn in turns if turn.phase is Phase.PROMOTING)
+    ends = [*(turn.at for turn in raised[1:]), promotes_at]
+    window = spec.analysis.resolved_window(setup.scrape_interval)
+    return Timetable(
+        namespace=setup.namespace,
+        name=setup.name,
+        revision=timeline.revision,
+        spec=spec,
+        window=window,
+        steps=tuple(
+            PlannedStep(
+                index=index,
+                step=step,
+                starts_at=turn.at,
+                ends_at=end,
+                checks_at=tuple(c.at for c in timeline.checks if turn.at < c.at <= end),
+                canary_pods=turn.canary_pods,
+                pods=turn.pods,
+                look=look_at(step, spec.analysis, window),
+            )
+            for index, (step, turn, end) in enumerate(zip(steps, raised, ends, strict=True))
+        ),
+        promoted_at=end.took,
+        promotion_pods=_promotion_pods(spec),
+    )
+
+
+def look_at(step: Step, analysis: Analysis, window: timedelta) -> Look | None:
+    """Return what a check sees at a step; None where only custom queries are asked.
+
+    A comparison looks back on one interval, and needs enough requests of both versions.
+    """
+    if not any(check.compared for check in analysis.metrics):
+        return None
+    compared = analysis.comparison is not None
+    length = analysis.interval if compared else window
+    share = step.weight / ALL
+    least = min(share, 1 - share) if compared and share < 1 else share
+    per_rps, needed = least * length.total_seconds(), analysis.min_requests
+    return Look(length, share, needed / per_rps, mean_for(needed) / per_rps)
+
+
+def mean_for(least: int) -> float:
+    """Return the mean of a Poisson number that is at least `least` in 19 of 20 cases.
+
+    Half of the 95th percentile of χ² with `2 * least` degrees of freedom, by Wilson and Hilferty.
+
+    Example:
+        >>> round(mean_for(1), 1), round(mean_for(20), 1)
+        (3.0, 27.9)
+    """
+    spread = 1 / (9 * max(1, least))
+    return max(1, least) * (1 - spread + Z90 * sqrt(spread)) ** 3
+
+
+def _smooth(setup: Setup, spec: RolloutSpec) -> Setup:
+    """Return a setup in which nothing is in the way."""
+    scenario = Scenario(
+        "nothing in the way",
+        rps=max(PLENTY, 1000.0 * spec.analysis.min_requests),
+        base_error_rate=0.0,
+        base_latency=QUICK,
+        approve_after=AT_ONCE,
+    )
+    running = {field: value for field, value in setup.spec.items() if field != "paused"}
+    return replace(setup, spec=running, scenario=scenario, pod_start=AT_ONCE)
+
+
+def _raised(turns: Iterable[Turn], index: int) -> Turn:
+    """Return the turn that raised the weight to that of a step."""
+    return next(turn for turn in turns if turn.weight and turn.step == index)
+
+
+def _promotion_pods(spec: RolloutSpec) -> int:
+    replicas, last = spec.replicas, spec.strategy.resolved_steps[-1]
+    return replicas + ceil(replicas / SURGE) + canary_pods(replicas, last.weight)
