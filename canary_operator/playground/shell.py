@@ -6,6 +6,7 @@ is told line by line, until Ctrl-C. Then everything ends and every file goes.
 
 import asyncio
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -131,8 +132,9 @@ def _welcome(cluster: LocalCluster) -> str:
     return (
         "\nThe cluster runs until Ctrl-C. In another terminal:\n\n"
         f"  export KUBECONFIG={cluster.kubeconfig}\n"
+        f"  export PATH={Path(sys.executable).parent}:$PATH    # for kubectl canary\n"
         "  kubectl apply -f examples/helloworld/1-helloworld-v1.yaml\n"
-        "  kubectl get cro --watch\n\n"
+        "  kubectl canary list --watch\n\n"
         f"Prometheus: {cluster.prometheus.url}\n"
         f"Operator's log: {cluster.operator.log}\n"
     )

@@ -126,7 +126,7 @@ def blocks() -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((name(path), one) for one in loaded)
 
 
-ROLLOUTS = [(where, one) for where, one in blocks() if one["kind"] == "CanaryRollout"]
+ROLLOUTS = [(where, one) for where, one in blocks() if one.get("kind") == "CanaryRollout"]
 
 
 @pytest.mark.parametrize("rollout", [one for _, one in ROLLOUTS], ids=[w for w, _ in ROLLOUTS])

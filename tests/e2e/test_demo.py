@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clusters import eventually
+from tests.support.terminal import terminal
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
@@ -119,14 +119,26 @@ async def test_the_whole_story(tmp_path: Path) -> None:
     assert "<svg" in svg.read_text()
 
 
-async def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
-    async with demo(tmp_path) as run, asyncio.timeout(DEMO_SECONDS):
-        await run.until(r"Progressing +5 %")
-        assert len(run.started) >= 5
-        run.process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(END_SECONDS):
-            await run.until("Interrupted; everything is stopped")
-            assert await run.process.wait() == 130
-        await run.check_nothing_is_left()
-    assert "Traceback" not in run.text
+async def test_on_a_terminal_it_is_drawn_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "canary_operator.playground.demo"]
+    command.append(f"--output={tmp_path / 'picture'}")
+    environment = {"TMPDIR": str(temporary), "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
+    async with terminal(command, (100, 45), environment) as screen:
+        for words in ("▶ 5 %", "left of 6s", "helloworld-canary", "helloworld:v2"):
+            await screen.until(words, DEMO_SECONDS)
+        started = descendants(screen.process.pid)
+        assert len(started) >= 5
+        screen.type("\x03")
+        assert await screen.end(END_SECONDS) == 130
+    assert "Interrupted; everything is stopped" in screen.text
+    assert "Traceback" not in screen.text
+    assert b"\x1b[?25h" in screen.raw  # the cursor is back
+
+    async def all_gone() -> bool:
+        return not started & processes().keys()
+
+    await eventually(all_gone)
+    assert list(temporary.iterdir()) == []
     assert not (tmp_path / "picture").exists()

@@ -2,9 +2,10 @@
 
 Rules are grouped by what they look at, and each group is a table at the end of its module:
 
-    refusals.py    one object, valid or not: what the API server or the operator refuses
+    objects.py     one object, valid or not: what the API server or the models refuse
+    acceptance.py  one valid CanaryRollout: what the operator refuses
     pods.py  strategy.py  timing.py  analysis.py    one valid CanaryRollout: advice
-    neighbours.py  all objects together
+    names.py  routes.py  autoscalers.py             all objects together
 
 To add one, write the function and put it into the table; the tests have one row for each.
 """
