@@ -11,6 +11,8 @@ from typing import IO, Any, cast
 from rich.console import Console, Group, RenderableType
 from rich.theme import Theme
 
+from canary_operator.plugin.harmless import harmless
+
 NARROW = 110
 """Columns below which screens leave out what is not needed at once."""
 
@@ -144,11 +146,12 @@ class Sheet:
         return self.console.width < NARROW
 
     def text(self, words: str) -> str:
-        """Return words with signs that the output can show.
+        """Return words from elsewhere, harmless and with signs that the output can show.
 
         Screens call it for words that are not theirs, before anything is laid out, since a sign
         may become two.
         """
+        words = harmless(words)
         if self.glyphs is UNICODE:
             return words
         return words.translate(_PLAIN).encode("ascii", "replace").decode()

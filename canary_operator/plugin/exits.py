@@ -5,6 +5,8 @@ from typing import IO, Any
 
 import click
 
+from canary_operator.plugin.harmless import harmless
+
 
 class Exit(IntEnum):
     """Exit code of the process; documented in `docs/kubectl-canary.md`."""
@@ -41,7 +43,7 @@ class PluginError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it, on standard error unless told otherwise."""
-        click.echo(f"error: {self.format_message()}", file=file, err=file is None)
+        click.echo(f"error: {harmless(self.format_message())}", file=file, err=file is None)
 
 
 class OutageError(PluginError):

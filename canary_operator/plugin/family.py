@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from canary_operator.domain.objects import CANARY, REVISION, STABLE, TRACK_LABEL
+from canary_operator.plugin.harmless import harmless_object
 from canary_operator.plugin.sight import images_of
 
 Manifest = Mapping[str, Any]
@@ -76,8 +77,8 @@ def family_of(
     hidden: str = "",
 ) -> Family:
     """Return who belongs to whom, by controller ownership."""
-    sets, members = list(replica_sets), list(pods)
-    tracks = [_track(one, sets, members) for one in deployments]
+    sets, members = harmless_object(list(replica_sets)), harmless_object(list(pods))
+    tracks = [_track(one, sets, members) for one in harmless_object(list(deployments))]
     order = {STABLE: 0, CANARY: 1}
     return Family(tuple(sorted(tracks, key=lambda one: order.get(one.track, 2))), hidden)
 

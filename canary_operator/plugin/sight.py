@@ -18,6 +18,7 @@ from canary_operator.domain.spec import RolloutSpec, Step, find_problems
 from canary_operator.domain.status import Condition, RolloutStatus
 from canary_operator.domain.steps import deadline_at, guarded_until, hold_ends_at
 from canary_operator.domain.words import REQUEST_ANNOTATION
+from canary_operator.plugin.harmless import harmless_object
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 """For rules that do not ask what time it is."""
@@ -53,8 +54,11 @@ class Sight:
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> "Sight":
-        """Read a CanaryRollout as the API server sends it; nothing in it is taken for granted."""
-        meta = manifest.get("metadata") or {}
+        """Read a CanaryRollout as the API server sends it; nothing in it is taken for granted.
+
+        What is shown is harmless; `raw` and `spec` are as they came.
+        """
+        meta = harmless_object(manifest.get("metadata") or {})
         spec, _ = find_problems(RolloutSpec, manifest.get("spec") or {})
         created = meta.get("creationTimestamp")
         return cls(
@@ -64,7 +68,7 @@ class Sight:
             created_at=datetime.fromisoformat(created) if created else None,
             generation=meta.get("generation") or 0,
             resource_version=str(meta.get("resourceVersion") or ""),
-            status=RolloutStatus.read(manifest.get("status")),
+            status=RolloutStatus.read(harmless_object(manifest.get("status"))),
             spec=spec,
             raw=manifest,
             request=(meta.get("annotations") or {}).get(REQUEST_ANNOTATION),
@@ -158,8 +162,8 @@ class Sight:
 
 
 def images_of(template: Mapping[str, Any]) -> dict[str, str]:
-    """Return the image of each container of a pod template, by the container's name."""
-    containers = (template.get("spec") or {}).get("containers") or ()
+    """Return the image of each container of a pod template, by the container's name, to show it."""
+    containers = harmless_object((template.get("spec") or {}).get("containers") or ())
     return {one.get("name") or "": one.get("image") or "" for one in containers}
 
 

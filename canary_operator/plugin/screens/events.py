@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from canary_operator.plugin.console import Sheet
+from canary_operator.plugin.harmless import harmless_object
 from canary_operator.plugin.screens.table import Column, Row, table
 from canary_operator.plugin.screens.words import age, by_plugin
 
@@ -48,7 +49,7 @@ def events_table(
     events: Iterable[dict[str, Any]], now: datetime, sheet: Sheet
 ) -> list[RenderableType]:
     """Return a table of Events, in the order given."""
-    rows = [_row(one, now, sheet) for one in events]
+    rows = [_row(harmless_object(one), now, sheet) for one in events]
     if not rows:
         return [Text("No Events; the API server keeps them for an hour, unless set.", "muted")]
     return [*table(_COLUMNS, rows, sheet)]

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.plugin.console import Sheet, open_sheet
-from canary_operator.plugin.family import Family
+from canary_operator.plugin.family import Family, family_of
 from canary_operator.plugin.screens.events import events_table, newest_first
 from canary_operator.plugin.screens.get import whole
 from canary_operator.plugin.screens.history import entries, history
@@ -156,6 +156,35 @@ def test_a_missing_right_is_said_below_the_tree() -> None:
     hidden = "You may not list pods in namespace demo."
     found = whole(sight(), sights.family(hidden), {}, NOW, on, wide=False)
     assert hidden in drawn(on, found)
+
+
+EVIL = "\x1b[2J\x1b]0;owned\x07 \x9b31m \u202e[red]"
+
+
+@pytest.mark.parametrize("screen", ["get", "watch", "list", "events", "history"])
+def test_no_control_sequence_of_the_cluster_reaches_the_terminal(screen: str) -> None:
+    """Neither of a status nor of a pod, an image or an Event."""
+    found = sights.changed(sights.progressing(), message=EVIL, canaryRevision=EVIL)
+    found["status"]["metrics"][1]["message"] = EVIL
+    found["status"]["history"][0]["message"] = EVIL
+    found["metadata"]["annotations"] = {"canary-operator.dev/request": EVIL}
+    pod = sights.crashing("canary-5b9c", EVIL)
+    statuses = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+    statuses["message"] = statuses["reason"] = EVIL
+    sets = [sights.replica_set("canary", "v2", "5b9c", 2, 1)]
+    family = family_of([sights.deployment("canary", EVIL, 2, 1)], sets, [pod])
+    on, one = sheet(140), sight(found)
+    event = {"message": EVIL, "reason": EVIL, "type": EVIL}
+    screens: dict[str, Callable[[], Iterable[RenderableType]]] = {
+        "get": lambda: whole(one, family, {CANARY: EVIL}, NOW, on, wide=True),
+        "watch": lambda: [frame(one, family, (trail(), [News(NOW, one)]), NOW, on)],
+        "list": lambda: rollouts_table([one], NOW, on, namespaces=True, wide=True),
+        "events": lambda: events_table([event], NOW, on),
+        "history": lambda: history(one, {"65f99e1df3": EVIL}, NOW, on),
+    }
+    text = re.sub(r"\x1b\[[0-9;]*m", "", drawn(on, screens[screen](), raw=True))  # our own styles
+    assert "x1b[2J" in text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
 
 
 def test_pods_beyond_the_limit_are_counted_and_troubled_ones_come_first() -> None:
