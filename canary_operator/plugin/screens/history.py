@@ -69,7 +69,7 @@ def _under_way(
             age(attempt.started_at, now),
             "",
             sheet.glyphs.dash if hurt is None else amount(hurt),
-            images.get(revision, ""),
+            sheet.text(images.get(revision, "")),
         ]
     )
 
@@ -85,7 +85,7 @@ def _row(entry: HistoryEntry, images: Mapping[str, str], now: datetime, sheet: S
             age(entry.finished_at, now),
             span(entry.finished_at - entry.started_at),
             sheet.glyphs.dash if hurt is None else amount(hurt),
-            images.get(entry.revision, ""),
+            sheet.text(images.get(entry.revision, "")),
         ]
     )
 
