@@ -52,7 +52,7 @@ lint: $(STAMP)
 	$(BIN)/python -m canary_operator.domain.diagram --check docs/architecture.md
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -q canary_operator/domain tests/domain tests/engine tests/crd tests/cli
+	$(BIN)/python -m pytest -q canary_operator/domain canary_operator/plugin tests/domain tests/engine tests/crd tests/cli tests/plugin/offline tests/plugin/screens tests/plugin/test_sight.py tests/plugin/test_main.py tests/docs
 
 generate: $(STAMP)  ## Write the generated files: the CRD, the state diagram
 	$(BIN)/python -m canary_operator.crd > crds/canaryrollouts.yaml
