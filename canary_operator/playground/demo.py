@@ -94,7 +94,7 @@ class Demo:
         last: Scene | None = None
         async with (
             connect(Target(kubeconfig=self._cluster.kubeconfig, namespace=NAMESPACE)) as cluster,
-            scenes(cluster, NAME) as seen,
+            scenes(cluster, NAME, expected=False) as seen,
         ):
             async for scene in seen:
                 last = scene or last

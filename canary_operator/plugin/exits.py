@@ -25,6 +25,8 @@ class Exit(IntEnum):
     """The command line makes no sense (EX_USAGE of sysexits.h)."""
     INTERRUPTED = 130
     """Ctrl-C."""
+    PIPE = 141
+    """Who read the output went away, as with SIGPIPE."""
 
 
 class PluginError(click.ClickException):

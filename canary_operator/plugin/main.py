@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -80,6 +81,13 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(found, attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that went away ends it in silence, as SIGPIPE does."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return Exit.PIPE
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the commands, by what they are for."""
         for title, entries in SECTIONS.items():
@@ -91,9 +99,16 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.option("-n", "--namespace", metavar="NS", hidden=True)
+@click.option("--context", metavar="NAME", hidden=True)
+@click.option("--kubeconfig", type=click.Path(path_type=Path, dir_okay=False), hidden=True)
 @click.version_option(package_name="canary-operator")
-def plugin() -> None:
+@click.pass_context
+def plugin(ctx: click.Context, /, **common: Any) -> None:
     """See, steer and plan canary rollouts."""
+    given = {name: value for name, value in common.items() if value is not None}
+    # What kubectl users write before the command holds for the command, and for those below it.
+    ctx.default_map = {name: {**given, "image": given} for name in COMMANDS}
 
 
 def run(arguments: Sequence[str] | None = None, name: str = "kubectl canary") -> int:
@@ -103,11 +118,10 @@ def run(arguments: Sequence[str] | None = None, name: str = "kubectl canary") ->
         arguments: Without the program's name; those of the process when left out.
         name: Of the program, as its user wrote it.
     """
+    if sys.stdout is None:  # closed by the shell: `>&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
     try:
-        code = plugin.main(
-            arguments, prog_name=name, complete_var=COMPLETE_VARIABLE, standalone_mode=False
-        )
-        return int(code or Exit.DONE)
+        return _run(arguments, name)
     except click.UsageError as error:
         error.show()
         return Exit.USAGE
@@ -117,13 +131,28 @@ def run(arguments: Sequence[str] | None = None, name: str = "kubectl canary") ->
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # the reader, for example `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         return _unexpected(error)
+
+
+def _run(arguments: Sequence[str] | None, name: str) -> int:
+    try:
+        code = plugin.main(
+            arguments, prog_name=name, complete_var=COMPLETE_VARIABLE, standalone_mode=False
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = Exit.PIPE
+    except SystemExit:
+        if COMPLETE_VARIABLE in os.environ:
+            raise
+        code = Exit.PIPE  # for nothing else click ends the process itself in this mode
+    if code == Exit.PIPE:
+        # What is still buffered goes nowhere, or Python would complain when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(code or Exit.DONE)
 
 
 def _unexpected(error: Exception) -> int:

@@ -4,21 +4,29 @@ Times are worked out by the operator's own rules, on a situation made of what th
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import ValidationError
+
 from canary_operator.domain.looks import next_check_at
 from canary_operator.domain.objects import GROUP
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
+from canary_operator.domain.requests import Verb, parse_request
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Situation, Wanted, step_index
 from canary_operator.domain.spec import RolloutSpec, Step, find_problems
+from canary_operator.domain.spec.schema import Place
 from canary_operator.domain.status import Condition, RolloutStatus
 from canary_operator.domain.steps import deadline_at, guarded_until, hold_ends_at
 from canary_operator.domain.words import REQUEST_ANNOTATION
 from canary_operator.plugin.harmless import harmless_object
+
+_MOST_UNKNOWN = 50
+"""Rounds in which a status is freed of what is not known."""
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 """For rules that do not ask what time it is."""
@@ -49,6 +57,8 @@ class Sight:
     """None where the spec is one that the operator refuses."""
     raw: Mapping[str, Any]
     """The object."""
+    is_newer: bool
+    """Whether the status says something that this version does not know."""
     request: str | None
     """The request that waits for the operator."""
 
@@ -61,6 +71,7 @@ class Sight:
         meta = harmless_object(manifest.get("metadata") or {})
         spec, _ = find_problems(RolloutSpec, manifest.get("spec") or {})
         created = meta.get("creationTimestamp")
+        status, is_newer = read_leniently(harmless_object(manifest.get("status") or {}))
         return cls(
             namespace=meta.get("namespace") or "",
             name=meta.get("name") or "",
@@ -68,7 +79,8 @@ class Sight:
             created_at=datetime.fromisoformat(created) if created else None,
             generation=meta.get("generation") or 0,
             resource_version=str(meta.get("resourceVersion") or ""),
-            status=RolloutStatus.read(harmless_object(manifest.get("status"))),
+            status=status,
+            is_newer=is_newer,
             spec=spec,
             raw=manifest,
             request=(meta.get("annotations") or {}).get(REQUEST_ANNOTATION),
@@ -77,7 +89,14 @@ class Sight:
     @property
     def seen(self) -> bool:
         """Whether the operator has looked at the newest spec."""
-        return self.status.phase is not None and self.status.observed_generation >= self.generation
+        return self.status.observed_generation >= self.generation
+
+    @property
+    def waiting_request(self) -> str | None:
+        """The request that was not answered yet; an answered one only waits to be removed."""
+        last = self.status.last_request
+        answered = last is not None and not last.removed and last.value == self.request
+        return None if answered else self.request
 
     @property
     def weight(self) -> int:
@@ -118,13 +137,25 @@ class Sight:
             return None
         match self.status.phase:
             case Phase.ROLLED_BACK:
-                return End.ROLLED_BACK
+                return None if self._is_to_be_retried else End.ROLLED_BACK
             case Phase.STABLE | Phase.INITIALIZING | None if self.stalled:
                 return End.REFUSED
-            case Phase.STABLE:
+            case Phase.STABLE if self._serves_what_is_wanted:
                 return End.SERVING
             case _:
                 return None
+
+    @property
+    def _is_to_be_retried(self) -> bool:
+        waiting = self.waiting_request
+        return waiting is not None and parse_request(waiting).verb is Verb.RETRY
+
+    @property
+    def _serves_what_is_wanted(self) -> bool:
+        ready = self.condition("Ready")
+        wanted = self.wanted_revision
+        whole = ready is not None and ready.status == "True"
+        return whole and wanted in {None, self.status.stable_revision}
 
     def hold_ends_at(self) -> datetime | None:
         """Return when the present step was held long enough; None where nothing is held."""
@@ -159,6 +190,34 @@ class Sight:
             raise ValueError("a refused spec makes no situation")
         wanted = Wanted(self.wanted_revision or "", self.spec)
         return Situation(now, self.name, self.generation, self.status, wanted)
+
+
+def read_leniently(raw: Mapping[str, Any]) -> tuple[RolloutStatus, bool]:
+    """Return a status without what this version does not know, and whether there was such.
+
+    The operator may be newer than the plugin; one word that is new must not hide all the others.
+    """
+    left = harmless_object(raw)
+    for _ in range(_MOST_UNKNOWN):
+        try:
+            return RolloutStatus.model_validate(left), left != raw
+        except ValidationError as error:
+            for problem in sorted(error.errors(), key=lambda one: str(one["loc"]), reverse=True):
+                _drop(left, problem["loc"])
+    return RolloutStatus(), True
+
+
+def _drop(content: Any, place: Place) -> None:
+    """Drop a field, or the entry of a list that it is in."""
+    *path, last = place[: _entry_depth(place)]
+    with suppress(KeyError, IndexError, TypeError):
+        for part in path:
+            content = content[part]
+        del content[last]
+
+
+def _entry_depth(place: Place) -> int:
+    return next((index + 1 for index, part in enumerate(place) if isinstance(part, int)), 1)
 
 
 def images_of(template: Mapping[str, Any]) -> dict[str, str]:

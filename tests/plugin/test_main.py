@@ -1,5 +1,6 @@
 """The group of commands: its help, its exit codes, and how little it imports."""
 
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,8 @@ from canary_operator.plugin.commands import completion
 from canary_operator.plugin.completing import candidates
 from canary_operator.plugin.exits import Exit, PluginError
 from canary_operator.plugin.main import COMMANDS, DEBUG_VARIABLE, plugin, run
+from canary_operator.plugin.options import cluster_options
+from canary_operator.plugin.target import Target
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -74,7 +77,6 @@ def command_that(raises: BaseException) -> click.Command:
             PluginError("No cluster", "Log in."), 3, "error: No cluster. Log in.", id="ours"
         ),
         pytest.param(KeyboardInterrupt(), 130, "Interrupted.", id="Ctrl-C"),
-        pytest.param(BrokenPipeError(), 0, "", id="the reader has seen enough"),
         pytest.param(Broken("x\ny"), 3, "error: Unexpected: Broken: x. Set", id="a bug"),
     ],
 )
@@ -91,6 +93,57 @@ def test_how_a_command_ends(
     said = capfd.readouterr().err
     assert words in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("arguments", ["--help", "completion bash", "lint examples"])
+def test_a_reader_that_went_away_is_no_outcome_of_a_rollout(arguments: str) -> None:
+    """As with SIGPIPE: 141, and not a word."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        found = subprocess.run(
+            [sys.executable, "-m", "canary_operator.plugin.main", *arguments.split()],
+            stdout=writes,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writes)
+    assert (found.returncode, found.stderr) == (Exit.PIPE, b"")
+
+
+def test_a_closed_output_is_no_bug() -> None:
+    command = f"{sys.executable} -m canary_operator.plugin.main completion bash >&-"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_pipe_that_breaks_while_a_command_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+
+    @click.command("list")
+    def writing() -> None:
+        with open(writes, "w") as closed:  # noqa: PTH123 - of a descriptor
+            closed.write("x" * 100_000)
+
+    monkeypatch.setattr(plugin, "get_command", lambda *_: writing)
+    monkeypatch.setattr(main.os, "dup2", lambda *_: None)
+    assert run(["list"]) == Exit.PIPE
+
+
+def test_flags_before_the_command_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    @click.command("list")
+    @cluster_options
+    def looking(target: Target) -> None:
+        seen.append((target.namespace, target.context))
+
+    monkeypatch.setattr(plugin, "get_command", lambda *_: looking)
+    assert run(["-n", "demo", "--context", "c", "list"]) == Exit.DONE
+    assert run(["-n", "demo", "list", "-n", "shop"]) == Exit.DONE
+    assert seen == [("demo", "c"), ("shop", None)]
 
 
 def test_a_bug_shows_where_it_is_on_request(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canary_operator.plugin.ending import check_still_wanted, exit_code
+from canary_operator.plugin.exits import Exit, PluginError
+from canary_operator.plugin.screens.rollouts import message_of
 from canary_operator.plugin.sight import End, Sight, images_of
 from canary_operator.plugin.trail import Trail
 from tests.plugin import sights
@@ -27,6 +30,114 @@ from tests.plugin.sights import CANARY, NOW, progressing, sight
 )
 def test_how_it_ends(manifest: Callable[[], dict[str, Any]], end: End | None) -> None:
     assert sight(manifest()).end is end
+
+
+def retried(request: str, **last: Any) -> dict[str, Any]:
+    found = sights.rolled_back()
+    found["metadata"]["annotations"] = {"canary-operator.dev/request": request}
+    if last:
+        found["status"]["lastRequest"] = {"value": request, "at": sights.ago(1), **last}
+    return found
+
+
+def first_refused() -> dict[str, Any]:
+    """Return a rollout whose very first spec is refused: it has no phase."""
+    found = sights.unseen()
+    found["status"] = {
+        "observedGeneration": 3,
+        "message": "spec.traffic.istio.hosts[0] is not allowed.",
+        "conditions": sights.refused()["status"]["conditions"],
+    }
+    return found
+
+
+def not_begun() -> dict[str, Any]:
+    """Return a rollout whose newest template the operator cannot try, for want of a right."""
+    found = sights.changed(sights.stable(), stableRevision=sights.STABLE)
+    found["status"]["conditions"][0] |= {"status": "False", "reason": "Forbidden"}
+    return found
+
+
+def short_of_pods() -> dict[str, Any]:
+    found = sights.stable()
+    found["status"]["conditions"][0] |= {"status": "False", "reason": "StableUnavailable"}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("manifest", "end"),
+    [
+        pytest.param(first_refused(), End.REFUSED, id="the first spec is refused"),
+        pytest.param(not_begun(), None, id="the newest template is not tried yet"),
+        pytest.param(short_of_pods(), None, id="stable has too few pods"),
+        pytest.param(retried(f"retry/{CANARY}/x"), None, id="a retry waits"),
+        pytest.param(retried(f"abort/{CANARY}/x"), End.ROLLED_BACK, id="something else waits"),
+        pytest.param(
+            retried(f"retry/{CANARY}/x", outcome="Refused"), End.ROLLED_BACK, id="retry refused"
+        ),
+    ],
+)
+def test_ends_that_are_easily_mistaken(manifest: dict[str, Any], end: End | None) -> None:
+    assert sight(manifest).end is end
+
+
+WANTED, OTHER = CANARY, "0123456789"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "wanted", "patient", "code"),
+    [
+        pytest.param(sights.stable(), WANTED, False, Exit.DONE, id="what was wanted serves"),
+        pytest.param(sights.stable(), None, False, Exit.DONE, id="anything was wanted"),
+        pytest.param(sights.stable(), OTHER, False, Exit.FAILED, id="another one serves"),
+        pytest.param(sights.rolled_back(), WANTED, False, Exit.FAILED, id="rolled back"),
+        pytest.param(sights.refused(), None, False, Exit.FAILED, id="refused"),
+        pytest.param(sights.progressing(), WANTED, False, Exit.UNDER_WAY, id="under way"),
+        pytest.param(sights.progressing(), WANTED, True, Exit.TIMEOUT, id="waited in vain"),
+    ],
+)
+def test_exit_codes(
+    manifest: dict[str, Any], wanted: str | None, patient: bool, code: Exit
+) -> None:
+    assert exit_code(sight(manifest), wanted, patient=patient) is code
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        pytest.param("0a0a0a0a0a", "was superseded", id="superseded"),
+        pytest.param(OTHER, "never began", id="set back before it began"),
+    ],
+)
+def test_another_revision_than_the_one_that_was_wanted(wanted: str, words: str) -> None:
+    with pytest.raises(PluginError, match=words):
+        check_still_wanted(sight(sights.stable()), wanted)
+    check_still_wanted(sight(sights.stable()), WANTED)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phase": "Levitating"},
+        {
+            "conditions": [
+                {"type": "Novel", "status": "True"},
+                *sights.stable()["status"]["conditions"],
+            ]
+        },
+        {"lastRequest": {"value": "x", "outcome": "Deferred", "at": sights.ago(1)}},
+        {"failedChecks": {"a": 1}},
+    ],
+)
+def test_words_of_a_newer_operator_hide_nothing_else(change: dict[str, Any]) -> None:
+    found = sight(sights.changed(progressing(), **change))
+    assert found.is_newer
+    assert (found.status.weight, found.status.canary_revision) == (20, CANARY)
+    assert "newer than this plugin" in message_of(found)
+
+
+def test_a_status_that_is_known_is_not_newer() -> None:
+    assert not sight().is_newer
 
 
 def test_a_newer_spec_is_not_ended() -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from canary_operator.parameters import Duration
-from canary_operator.plugin.exits import Exit
 from canary_operator.plugin.options import (
     cluster_options,
     look_options,
@@ -48,6 +47,7 @@ async def _status(
     patience: timedelta | None,
 ) -> int:
     from canary_operator.plugin.console import open_sheet
+    from canary_operator.plugin.ending import check_still_wanted, exit_code
     from canary_operator.plugin.formats import json_line
     from canary_operator.plugin.live.access import connect
     from canary_operator.plugin.live.rollouts import find
@@ -56,6 +56,7 @@ async def _status(
 
     async with connect(target) as cluster:
         sight = await find(cluster, name)
+        wanted = sight.wanted_revision
         if patience is not None and sight.end is None:
             sight = await _wait(cluster, sight, patience)
     sheet = open_sheet(look)
@@ -63,7 +64,8 @@ async def _status(
         click.echo(json_line(change_of(News(now(), sight))))
     else:
         sheet.print(summary(sight, sheet))
-    return _code(sight, waited=patience is not None)
+    check_still_wanted(sight, wanted)
+    return exit_code(sight, wanted, patient=patience is not None)
 
 
 async def _wait(cluster: "Cluster", sight: "Sight", patience: timedelta) -> "Sight":
@@ -83,15 +85,3 @@ async def _wait(cluster: "Cluster", sight: "Sight", patience: timedelta) -> "Sig
                 if sight.end:
                     break
     return sight
-
-
-def _code(sight: "Sight", *, waited: bool) -> int:
-    from canary_operator.plugin.sight import End
-
-    match sight.end:
-        case End.SERVING:
-            return Exit.DONE
-        case None:
-            return Exit.TIMEOUT if waited else Exit.UNDER_WAY
-        case _:
-            return Exit.FAILED

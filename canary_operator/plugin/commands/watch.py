@@ -1,8 +1,9 @@
 """`watch`: follow a rollout until it ends."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,7 @@ from canary_operator.plugin.target import Target
 
 if TYPE_CHECKING:
     from canary_operator.plugin.console import Look
+    from canary_operator.plugin.live.access import Cluster
     from canary_operator.plugin.presenting import Presenter
     from canary_operator.plugin.sight import Sight
 
@@ -74,33 +76,37 @@ async def _watch(target: Target, look: "Look", name: str, wish: _Wish) -> int:
     import asyncio
 
     from canary_operator.plugin.console import open_sheet
+    from canary_operator.plugin.ending import check_still_wanted, exit_code
     from canary_operator.plugin.live.access import connect
     from canary_operator.plugin.live.rollouts import find
     from canary_operator.plugin.presenting import presenter
 
     async with connect(target) as cluster:
         sight = await find(cluster, name)
-        sheet = open_sheet(look)
+        wanted = sight.wanted_revision
         seconds = None if wish.timeout is None else wish.timeout.total_seconds()
         try:
             async with asyncio.timeout(seconds):
-                with presenter(sheet, wish.output) as shown:
+                with presenter(open_sheet(look), wish.output) as shown:
                     sight = await _until_end(cluster, name, shown, forever=wish.forever)
         except TimeoutError:
             raise PluginError(
                 f"{cluster.namespace}/{name} did not end within the --timeout",
-                "It goes on; look again with: kubectl canary watch " + name,
+                f"It goes on; look again with: kubectl canary watch {name} -n {cluster.namespace}",
                 Exit.TIMEOUT,
             ) from None
-    return _code(sight)
+    check_still_wanted(sight, wanted)
+    return exit_code(sight, wanted)
 
 
-async def _until_end(cluster: Any, name: str, shown: "Presenter", *, forever: bool) -> "Sight":
+async def _until_end(
+    cluster: "Cluster", name: str, shown: "Presenter", *, forever: bool
+) -> "Sight":
     from canary_operator.plugin.live.watching import Scene, scenes
     from canary_operator.plugin.presenting import now
 
     last: Scene | None = None
-    async with scenes(cluster, name, on_trouble=_complain) as seen:
+    async with scenes(cluster, name, on_trouble=_teller(shown)) as seen:
         async for scene in seen:
             last = scene or last
             if last is None:
@@ -113,11 +119,17 @@ async def _until_end(cluster: Any, name: str, shown: "Presenter", *, forever: bo
     return last.sight
 
 
-def _complain(words: str) -> None:
-    click.echo(f"warning: {words}", err=True)
+def _teller(shown: "Presenter") -> Callable[[str], None]:
+    """Return what tells of troubles above what is shown, each once."""
+    from rich.text import Text
 
+    from canary_operator.plugin.harmless import harmless
 
-def _code(sight: "Sight") -> int:
-    from canary_operator.plugin.sight import End
+    told: set[str] = set()
 
-    return Exit.DONE if sight.end is End.SERVING else Exit.FAILED
+    def tell(words: str) -> None:
+        if words not in told:
+            told.add(words)
+            shown.tell(Text(f"warning: {harmless(words)} Still watching.", "warn"))
+
+    return tell

@@ -61,13 +61,6 @@ class Answered:
         return self.record.outcome == "Accepted"
 
 
-def waiting_request(sight: Sight) -> str | None:
-    """Return the request that was not answered yet; an answered one only waits to be removed."""
-    last = sight.status.last_request
-    answered = last is not None and not last.removed and last.value == sight.request
-    return None if answered else sight.request
-
-
 def subject_of(sight: Sight, verb: Verb) -> str | None:
     """Return the revision that a request would be about."""
     retry = verb is Verb.RETRY
@@ -105,14 +98,14 @@ def _kind(verb: Verb) -> str:
 
 def _nothing_to(sight: Sight, verb: Verb) -> PluginError:
     name, phase = sight.name, sight.status.phase
-    if phase is None:
+    if phase is None and not sight.seen:
         reason = f"the operator has not looked at {name} yet"
         advice = f"Does it run, and does it watch namespace {sight.namespace}?"
     elif not sight.seen:
         reason = f"the operator has not looked at the newest spec of {name} yet"
         advice = "Try again in a moment."
     else:
-        reason = f"{name} has no {_kind(verb)} (phase {phase})"
+        reason = f"{name} has no {_kind(verb)} (phase {phase or 'none yet'})"
         advice = sight.status.message
     return PluginError(f"Nothing to {verb}: {reason}", advice, Exit.FAILED)
 
@@ -123,7 +116,7 @@ def check_nobody_waits(sight: Sight, wish: Wish) -> str | None:
     Raises:
         PluginError: somebody else's request waits, and this one is no reason to drop it.
     """
-    waiting = waiting_request(sight)
+    waiting = sight.waiting_request
     if waiting is None or wish.verb is Verb.ABORT:  # the traffic of users goes first
         return waiting
     raise PluginError(

@@ -121,6 +121,7 @@ async def go_back(cluster: Cluster, sight: Sight, undo: Undo) -> None:
     operations: list[Manifest] = [
         {"op": "test", "path": "/metadata/uid", "value": sight.uid},
         {"op": "test", "path": TEMPLATE, "value": template_of(sight)},
+        *_stable_is(sight),
         {"op": "replace", "path": TEMPLATE, "value": undo.record.template},
     ]
     while True:
@@ -136,10 +137,22 @@ async def go_back(cluster: Cluster, sight: Sight, undo: Undo) -> None:
             return
 
 
+def _stable_is(sight: Sight) -> list[Manifest]:
+    """Return the condition that what was foretold rests on: which revision is stable."""
+    found = (sight.raw.get("status") or {}).get("stableRevision")
+    return [{"op": "test", "path": "/status/stableRevision", "value": found}] if found else []
+
+
 def _check_same(before: Sight, now: Sight) -> None:
     if now.uid != before.uid or template_of(now) != template_of(before):
         raise PluginError(
             f"The template of {now.name} was changed by somebody else meanwhile",
+            "Nothing was changed; look again.",
+            Exit.FAILED,
+        )
+    if now.status.stable_revision != before.status.stable_revision:
+        raise PluginError(
+            f"Revision {now.status.stable_revision} of {now.name} became stable meanwhile",
             "Nothing was changed; look again.",
             Exit.FAILED,
         )

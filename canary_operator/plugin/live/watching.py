@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from canary_operator.adapters.cluster.client import Manifest
 from canary_operator.adapters.cluster.feed import Change, ChangeKind
 from canary_operator.adapters.cluster.resources import ROLLOUTS, Resource
-from canary_operator.plugin.exits import PluginError
+from canary_operator.plugin.exits import OutageError, PluginError
 from canary_operator.plugin.family import Family, family_of
 from canary_operator.plugin.live.access import Cluster
 from canary_operator.plugin.live.feeds import Report, follow
@@ -31,6 +31,8 @@ class _Watched:
 
     objects: dict[Resource, dict[str, Manifest]] = field(default_factory=dict)
     hidden: dict[Resource, str] = field(default_factory=dict)
+    expected: bool = True
+    """Whether the rollout was there when somebody began to look."""
     deleted: bool = False
     failure: Exception | None = None
     """Why nothing more will be seen."""
@@ -47,11 +49,18 @@ class _Watched:
     def take_in(self, resource: Resource, change: Change) -> None:
         """Remember a change."""
         known = self.objects.setdefault(resource, {})
+        if change.kind is ChangeKind.SYNCED and resource is ROLLOUTS:
+            self.deleted = self.deleted or (self.expected and not known)
         if change.kind is ChangeKind.DELETED:
             known.pop(change.object["metadata"]["uid"], None)
             self.deleted = self.deleted or resource is ROLLOUTS
         elif change.kind is not ChangeKind.SYNCED:
             known[change.object["metadata"]["uid"]] = change.object
+        self.changed.set()
+
+    def hide(self, resource: Resource, error: PluginError) -> None:
+        """Remember why objects of a kind cannot be shown."""
+        self.hidden[resource] = error.format_message()
         self.changed.set()
 
     def scene(self) -> Scene | None:
@@ -71,6 +80,7 @@ async def scenes(
     name: str,
     *,
     children: Sequence[Resource] = CHILDREN,
+    expected: bool = True,
     on_trouble: Report = lambda _: None,
 ) -> AsyncIterator[AsyncGenerator[Scene | None, None]]:
     """Follow a rollout of the cluster's namespace.
@@ -79,6 +89,7 @@ async def scenes(
         cluster: Whom to ask.
         name: Of the rollout.
         children: What is followed beside it.
+        expected: Whether it is an error if there is none, rather than something to wait for.
         on_trouble: Told of each connection that failed, once there was one that did not.
 
     Yields:
@@ -87,7 +98,7 @@ async def scenes(
     Raises:
         PluginError: the rollout is deleted, or following it is in vain.
     """
-    watched = _Watched()
+    watched = _Watched(expected=expected)
     feeds = [_follow_rollout(cluster, name, watched, on_trouble)]
     feeds += [_follow_children(cluster, name, resource, watched) for resource in children]
     tasks = [asyncio.create_task(watched.until_failure(feed)) for feed in feeds]
@@ -136,10 +147,19 @@ async def _follow_children(
 ) -> None:
     """Follow one kind; a right that is missing hides it and ends nothing."""
     query = {"labelSelector": label_of(name)}
-    try:
-        async with aclosing(follow(cluster, resource, cluster.namespace, query)) as seen:
-            async for change in seen:
-                watched.take_in(resource, change)
-    except PluginError as error:
-        watched.hidden[resource] = error.format_message()
-        watched.changed.set()
+    while True:
+        try:
+            async with aclosing(follow(cluster, resource, cluster.namespace, query)) as seen:
+                async for change in seen:
+                    watched.hidden.pop(resource, None)
+                    watched.take_in(resource, change)
+        except OutageError as error:
+            watched.hide(resource, error)
+            await asyncio.sleep(RETRY_SECONDS)
+        except PluginError as error:
+            watched.hide(resource, error)
+            return
+
+
+RETRY_SECONDS = 5.0
+"""How long pods are left alone after an outage when somebody began to look."""

@@ -59,11 +59,12 @@ def _row(event: dict[str, Any], now: datetime, sheet: Sheet) -> Row:
     count = (event.get("series") or {}).get("count") or event.get("count") or 1
     times = f" (x{count})" if count > 1 else ""
     kind = event.get("type") or ""
+    namespace = (event.get("metadata") or {}).get("namespace") or ""
     return Row(
         [
             age(happened_at(event), now) + times,
             Text(kind, "warn" if kind == "Warning" else ""),
             event.get("reason") or "",
-            sheet.text(by_plugin(event.get("message") or "")),
+            sheet.text(by_plugin(event.get("message") or "", namespace)),
         ]
     )

@@ -94,8 +94,10 @@ def _times(sight: Sight, now: datetime) -> Iterator[tuple[str, Cell]]:
     """Say what is waited for, and how long still."""
     ends, step = sight.hold_ends_at(), sight.step
     if ends is not None and step is not None and step < len(sight.steps):
-        hold = format_duration(sight.steps[step].hold)
-        yield "Hold", f"{span(ends - now)} left of {hold}" if ends > now else f"{hold} is over"
+        hold = sight.steps[step].hold
+        left = min(ends - now, hold)  # a clock of this machine that is behind must not show more
+        words = format_duration(hold)
+        yield "Hold", f"{span(left)} left of {words}" if ends > now else f"{words} is over"
     check = sight.next_check_at()
     if check is not None and sight.weight:
         yield "Next check", _in(check, now)

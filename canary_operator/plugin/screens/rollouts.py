@@ -29,6 +29,9 @@ _WIDE = (Column("STABLE"), Column("CANARY"), Column("IMAGE"))
 _AGE = Column("AGE", right=True)
 
 
+OLDER = "(The operator is newer than this plugin: not all that it says can be shown.)"
+
+
 def rollouts_table(
     sights: Iterable[Sight], now: datetime, sheet: Sheet, *, namespaces: bool, wide: bool
 ) -> list[Text]:
@@ -68,7 +71,8 @@ def _row(sight: Sight, now: datetime, sheet: Sheet, *, namespaces: bool, wide: b
 def message_of(sight: Sight) -> str:
     """Return the status in a sentence; one that the operator has not written yet is said so."""
     if sight.seen:
-        return by_plugin(sight.status.message)
+        older = f" {OLDER}" if sight.is_newer else ""
+        return by_plugin(sight.status.message, sight.namespace) + older
     if sight.status.phase is None:
         return "The operator has not looked at it yet."
     return f"The operator has not looked at the newest spec yet. Before: {sight.status.message}"

@@ -165,7 +165,7 @@ def _end(timeline: Timeline, sheet: Sheet) -> Iterator[RenderableType]:
     line = f"{signs.get(end.ending, glyphs.unclear)} {words} after {since_start(end.took)}"
     yield Text(line if end.ending is Ending.PROMOTED else f"{line}: {end.reason}", style)
     if end.ending is not Ending.PROMOTED:
-        yield Text(sheet.text(by_plugin(end.message)))
+        yield Text(sheet.text(by_plugin(end.message, timeline.namespace)))
     grid = Table.grid(padding=(0, 3, 0, 0))
     grid.add_column(style="muted", no_wrap=True)
     grid.add_column(overflow="fold")
