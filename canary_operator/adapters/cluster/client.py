@@ -225,8 +225,11 @@ class Client:
                 if response.status >= _FIRST_FAILURE:
                     content = _content(await response.read())
                     raise self.refused(call, Refusal(response.status, content))
-                async for line in _lines(response.content):
-                    yield line
+                try:
+                    async for line in _lines(response.content):
+                        yield line
+                finally:
+                    _hang_up(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.unanswered(call, error) from error
 
@@ -273,6 +276,16 @@ class Client:
                 trust_env=True,
             )
         return self._session
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Drop the connection of an endless answer at once.
+
+    A polite end of TLS takes longer than programs live that have seen enough.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
