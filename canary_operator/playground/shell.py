@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import click
-from rich.text import Text
 
 from canary_operator.adapters.cluster.feed import Change, ChangeKind
 from canary_operator.playground.loadgen import LoadGenerator
@@ -21,7 +20,7 @@ from canary_operator.playground.local import ROLLOUTS, LocalCluster
 from canary_operator.playground.mesh.background import Background
 from canary_operator.plugin.console import open_sheet
 from canary_operator.plugin.presenting import now
-from canary_operator.plugin.screens.watch import News, is_news, line
+from canary_operator.plugin.screens.watch import News, is_news, named_line
 from canary_operator.plugin.sight import Sight
 
 CHECK_SECONDS = 1.0
@@ -74,8 +73,7 @@ class Visitors:
     def _tell(self, place: Place, sight: Sight) -> None:
         """Print a line, as `kubectl canary list --watch` does in a log."""
         if is_news(self._sights.get(place), sight):
-            words = Text(f"{'/'.join(place)}  ").append_text(line(News(now(), sight), self._sheet))
-            self._sheet.print(words)
+            self._sheet.print(named_line(News(now(), sight), self._sheet))
         self._sights[place] = sight
 
     async def _visit(self, place: Place, status: Mapping[str, Any]) -> None:

@@ -4,20 +4,22 @@ Colours are the sixteen of the terminal's own theme, none for the background, so
 read on light and on dark alike.
 """
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from rich.console import Console, Group, RenderableType
+from rich.text import Text
 from rich.theme import Theme
 
-from canary_operator.plugin.harmless import harmless
+from canary_operator.plugin.harmless import BLANKS, harmless, harmless_line, knows_unicode
 
 NARROW = 110
 """Columns below which screens leave out what is not needed at once."""
 
 UNBOUNDED = 100_000
-"""Columns of a pipe or file: nothing is wrapped there."""
+"""Columns and lines of a pipe or file: nothing is wrapped or left out there."""
 
 THEME = Theme(
     {
@@ -49,10 +51,7 @@ class Glyphs:
     done: str
     to_come: str
     dash: str
-    middle_dot: str
     arrow: str
-    at_least: str
-    at_most: str
     ellipsis: str
     branch: str
     last_branch: str
@@ -70,10 +69,7 @@ UNICODE = Glyphs(
     done="●",
     to_come="○",
     dash="–",
-    middle_dot="·",
     arrow="→",
-    at_least="≥",
-    at_most="≤",
     ellipsis="…",
     branch="├─ ",
     last_branch="└─ ",
@@ -90,10 +86,7 @@ ASCII = Glyphs(
     done="*",
     to_come="o",
     dash="-",
-    middle_dot=".",
     arrow="->",
-    at_least=">=",
-    at_most="<=",
     ellipsis="...",
     branch="|- ",
     last_branch="`- ",
@@ -123,7 +116,7 @@ class Look:
     ascii: bool | None = None
     """Only ASCII; None finds out from the encoding of the output."""
     color: bool | None = None
-    """None finds out: colours on a terminal, unless NO_COLOR is set."""
+    """None finds out: colours on a terminal or with FORCE_COLOR, unless NO_COLOR is set."""
     width: int | None = None
     """Columns; None finds out."""
 
@@ -134,39 +127,64 @@ class Sheet:
 
     console: Console
     glyphs: Glyphs
+    live: bool
+    """Whether somebody looks at it, rather than a file or a program; colours say nothing of it."""
 
     @property
-    def live(self) -> bool:
-        """Whether somebody looks at it, rather than a file or a program."""
-        return self.console.is_terminal
+    def frames(self) -> bool:
+        """Whether what was drawn can be drawn anew in place."""
+        return self.live and not self.console.is_dumb_terminal
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether no sign beyond ASCII is used."""
+        return self.glyphs is ASCII
 
     @property
     def narrow(self) -> bool:
         """Whether there is room for the most important things only."""
         return self.console.width < NARROW
 
-    def text(self, words: str) -> str:
+    def text(self, words: str, *, lines: bool = False) -> str:
         """Return words from elsewhere, harmless and with signs that the output can show.
 
         Screens call it for words that are not theirs, before anything is laid out, since a sign
         may become two.
+
+        Args:
+            words: From elsewhere.
+            lines: Whether they may have several lines.
         """
-        words = harmless(words)
-        if self.glyphs is UNICODE:
+        words = harmless(words) if lines else harmless_line(words)
+        if not self.ascii_only:
             return words
         return words.translate(_PLAIN).encode("ascii", "replace").decode()
 
     def print(self, *renderables: RenderableType) -> None:
-        """Print one after the other; in pipes and files no line ends in blanks or is broken."""
+        """Print one after the other; in pipes and files no line ends in blanks or is broken.
+
+        A `Text` is one line, whatever is in it; text of several lines is a `str`.
+        """
+        shown = [one_line(one) if isinstance(one, Text) else one for one in renderables]
         if self.live:  # in a group, a text keeps how it is cut
-            self.console.print(Group(*renderables))
+            self.console.print(Group(*shown))
             return
         with self.console.capture() as captured:
-            for one in renderables:
+            for one in shown:
                 self.console.print(one, soft_wrap=True)
         lines = captured.get().split("\n")
         self.console.file.write("\n".join(line.rstrip() for line in lines))
         self.console.file.flush()
+
+
+def one_line(text: Text) -> Text:
+    """Return a text without what would begin another line."""
+    plain = text.plain.translate(BLANKS)
+    if plain == text.plain:
+        return text
+    text = text.copy()
+    text.plain = plain
+    return text
 
 
 def open_sheet(look: Look | None = None, stream: IO[str] | None = None) -> Sheet:
@@ -178,12 +196,15 @@ def open_sheet(look: Look | None = None, stream: IO[str] | None = None) -> Sheet
     """
     look, stream = look or Look(), stream or sys.stdout
     terminal = stream.isatty()
-    ascii_only = look.ascii if look.ascii is not None else not _knows_unicode(stream)
+    color = look.color or (look.color is None and bool(os.environ.get("FORCE_COLOR")))
+    ascii_only = look.ascii if look.ascii is not None else not knows_unicode(stream)
     console = Console(
         file=cast("IO[str]", _AsciiStream(stream)) if ascii_only else stream,
         theme=THEME,
         width=look.width or (None if terminal else UNBOUNDED),
-        force_terminal=True if look.color else None,
+        height=None if terminal else UNBOUNDED,
+        force_terminal=terminal or color,
+        color_system="standard" if color else "auto",
         no_color=None if look.color is None else not look.color,
         highlight=False,
         emoji=False,
@@ -191,7 +212,7 @@ def open_sheet(look: Look | None = None, stream: IO[str] | None = None) -> Sheet
         safe_box=ascii_only,
         legacy_windows=False,
     )
-    return Sheet(console, ASCII if ascii_only else UNICODE)
+    return Sheet(console, ASCII if ascii_only else UNICODE, terminal)
 
 
 class _AsciiStream:
@@ -207,8 +228,3 @@ class _AsciiStream:
         """Write text, sign for sign, so that columns stay where they are."""
         plain = text.replace("…", "~").encode("ascii", "replace").decode()
         return self._stream.write(plain)
-
-
-def _knows_unicode(stream: IO[str]) -> bool:
-    encoding = (getattr(stream, "encoding", None) or "ascii").lower()
-    return encoding.replace("-", "").startswith("utf")

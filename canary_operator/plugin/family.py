@@ -27,6 +27,9 @@ class Pod:
     created_at: datetime | None
     trouble: str = ""
     """Why it is not ready, where it says so."""
+    ready_containers: int = 0
+    containers: int = 0
+    """Those that are to stay: init containers that end are none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,29 +123,85 @@ def _replica_set(manifest: Manifest, pods: list[Manifest]) -> ReplicaSet:
 
 
 def _pod(manifest: Manifest) -> Pod:
-    meta, _, status = _parts(manifest)
-    containers = [one for one in status.get("containerStatuses") or () if isinstance(one, Mapping)]
-    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
-    ready = conditions.get("Ready") or {}
-    waiting = next(_waiting(containers), {})
-    state = waiting.get("reason") or status.get("reason") or status.get("phase") or "Unknown"
+    meta, spec, status = _parts(manifest)
+    first, main = (_objects(status, key) for key in ("initContainerStatuses", "containerStatuses"))
+    conditions = {one.get("type"): one for one in _objects(status, "conditions")}
+    ready = (conditions.get("Ready") or {}).get("status") == "True"
+    sidecars = {one.get("name") for one in _objects(spec, "initContainers") if _stays(one)}
+    staying = [*main, *(one for one in first if one.get("name") in sidecars)]
+    begun = (conditions.get("Initialized") or {}).get("status") == "True"
+    initializing = None if begun else _initializing(spec, first, sidecars)
+    reason, message = initializing or _reason(staying, ready=ready)
+    state = reason or status.get("reason") or status.get("phase") or "Unknown"
     return Pod(
         name=meta.get("name") or "",
         state="Terminating" if meta.get("deletionTimestamp") else state,
-        ready=ready.get("status") == "True",
-        restarts=sum(one.get("restartCount") or 0 for one in containers),
+        ready=ready,
+        restarts=sum(one.get("restartCount") or 0 for one in (*first, *main)),
         created_at=_time(meta),
-        trouble=waiting.get("message") or _unschedulable(conditions),
+        trouble=message or _unschedulable(conditions),
+        ready_containers=sum(bool(one.get("ready")) for one in staying),
+        containers=max(len(sidecars) + len(_objects(spec, "containers")), len(staying)),
     )
 
 
-def _waiting(containers: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for container in containers:
-        state = container.get("state") or {}
-        if state.get("waiting"):
-            yield state["waiting"]
-        elif state.get("terminated"):
-            yield {"reason": state["terminated"].get("reason") or "Terminated"}
+def _stays(init: Mapping[str, Any]) -> bool:
+    """Whether an init container is a sidecar, which goes on beside the others."""
+    return init.get("restartPolicy") == "Always"
+
+
+def _initializing(
+    spec: Mapping[str, Any], statuses: list[Mapping[str, Any]], sidecars: set[Any]
+) -> tuple[str, str] | None:
+    """Return reason and message of the first init container that is not over, as kubectl does.
+
+    None when all are over: what the other containers do counts then.
+    """
+    whole = max(len(_objects(spec, "initContainers")), len(statuses))
+    for index, one in enumerate(statuses):
+        waiting, terminated = (_state(one, key) for key in ("waiting", "terminated"))
+        if terminated is not None and not terminated.get("exitCode"):
+            continue
+        if one.get("name") in sidecars and one.get("started"):
+            continue
+        if terminated is not None:
+            return f"Init:{_how_it_ended(terminated)}", terminated.get("message") or ""
+        reason = (waiting or {}).get("reason")
+        if waiting is not None and reason and reason != "PodInitializing":
+            return f"Init:{reason}", waiting.get("message") or ""
+        return f"Init:{index}/{whole}", ""
+    return None
+
+
+def _reason(containers: list[Mapping[str, Any]], *, ready: bool) -> tuple[str, str]:
+    """Return why a container does not run, and its message: first of those that wait."""
+    for one in containers:
+        waiting = _state(one, "waiting")
+        if waiting is not None and waiting.get("reason"):
+            return waiting["reason"], waiting.get("message") or ""
+    ended = [found for one in containers if (found := _state(one, "terminated")) is not None]
+    if not ended:
+        return "", ""
+    reason = _how_it_ended(ended[0])
+    if reason == "Completed" and len(ended) < len(containers):
+        return "Running" if ready else "NotReady", ""
+    return reason, ended[0].get("message") or ""
+
+
+def _how_it_ended(terminated: Mapping[str, Any]) -> str:
+    signal, code = terminated.get("signal"), terminated.get("exitCode") or 0
+    return terminated.get("reason") or (f"Signal:{signal}" if signal else f"ExitCode:{code}")
+
+
+def _state(container: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
+    """Return what is said of a container that is in this state; None where it is not."""
+    state = container.get("state")
+    found = state.get(kind) if isinstance(state, Mapping) else None
+    return found if isinstance(found, Mapping) else None
+
+
+def _objects(part: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    return [one for one in part.get(key) or () if isinstance(one, Mapping)]
 
 
 def _unschedulable(conditions: Mapping[Any, Mapping[str, Any]]) -> str:

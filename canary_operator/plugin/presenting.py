@@ -1,5 +1,7 @@
 """Shows a rollout while it changes: a frame on a terminal, lines in a log, JSON for programs."""
 
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,7 +89,9 @@ class JsonLines:
         """Print an object, if there is news."""
         del family
         if is_news(self._last, sight):
-            self.sheet.console.file.write(json_line(change_of(News(moment, sight))) + "\n")
+            content = change_of(News(moment, sight))
+            words = json_line(content, ascii_only=self.sheet.ascii_only)
+            self.sheet.console.file.write(words + "\n")
             self.sheet.console.file.flush()
         self._last = sight
 
@@ -129,8 +133,40 @@ def presenter(sheet: Sheet, output: str | None = None) -> Iterator[Presenter]:
     """
     if output == "json":
         yield JsonLines(sheet)
-    elif not sheet.live or sheet.console.is_dumb_terminal:
+    elif not sheet.frames:
         yield Lines(sheet)
     else:
-        with Live(console=sheet.console, auto_refresh=False, vertical_overflow="crop") as live:
+        with drawing(sheet) as live:
             yield Frame(sheet, live)
+
+
+@contextmanager
+def drawing(sheet: Sheet) -> Iterator[Live]:
+    """Open what draws in place, on a sheet that has frames; the terminal is whole again after it.
+
+    SIGTERM ends it as Ctrl-C does, since the cursor would stay hidden otherwise.
+    """
+    with (
+        _termination_interrupts(),
+        Live(console=sheet.console, auto_refresh=False, vertical_overflow="crop") as live,
+    ):
+        yield live
+
+
+def _interrupt(*_: object) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    free = threading.current_thread() is threading.main_thread()
+    if not free or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # somebody else sees to it
+        return
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -223,7 +223,11 @@ def _entry_depth(place: Place) -> int:
 def images_of(template: Mapping[str, Any]) -> dict[str, str]:
     """Return the image of each container of a pod template, by the container's name, to show it."""
     containers = harmless_object((template.get("spec") or {}).get("containers") or ())
-    return {one.get("name") or "": one.get("image") or "" for one in containers}
+    return {
+        one.get("name") or "": one.get("image") or ""
+        for one in containers
+        if isinstance(one, Mapping)
+    }
 
 
 CANARY_ROLLOUT = f"canaryrollout.{GROUP}"

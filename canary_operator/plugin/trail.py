@@ -1,7 +1,6 @@
 """What was seen of a rollout since somebody looks: one value for each check of each metric."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -59,9 +58,3 @@ def value_of(judgement: Judgement) -> float | None:
     """Return the number in a value such as `99.95 %` or `1,203 ms`; None where there is none."""
     found = _NUMBER.search(judgement.value or "")
     return float(found.group().replace(",", "")) if found else None
-
-
-def is_percentage(judgements: Mapping[str, Judgement], metric: str) -> bool:
-    """Whether a metric is a share, which has a natural top."""
-    found = judgements.get(metric)
-    return found is not None and (found.value or found.threshold).endswith("%")

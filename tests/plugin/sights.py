@@ -310,7 +310,7 @@ def pod(owner: str, ident: str, *, ready: bool = True, **status: Any) -> dict[st
         status={
             "phase": "Running",
             "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
-            "containerStatuses": [{"restartCount": 0, "state": {"running": {}}}],
+            "containerStatuses": [{"restartCount": 0, "ready": ready, "state": {"running": {}}}],
         }
         | status,
     )

@@ -214,4 +214,4 @@ def test_another_revision_begins_a_new_trail() -> None:
 
 def test_images_of_a_template_that_is_none() -> None:
     assert images_of({}) == {}
-    assert images_of({"spec": {"containers": [{}]}}) == {"": ""}
+    assert images_of({"spec": {"containers": [{}, "x"]}}) == {"": ""}

@@ -46,7 +46,7 @@ def adopt(
     proposal = propose(seen, service=service, name=name)
     sheet = open_sheet(look)
     ascii_only = sheet.glyphs is not UNICODE
-    sheet.console.file.write(sheet.text(proposal_text(proposal, ascii_only=ascii_only)))
+    sheet.console.file.write(sheet.text(proposal_text(proposal, ascii_only=ascii_only), lines=True))
     return Exit.DONE
 
 

@@ -84,5 +84,6 @@ def _show(sight: "Sight", way: "Undo", *, dry_run: bool, look: "Look") -> None:
     if hint and way.needed:
         sheet.print(sheet.text(f"Note: {hint}"))
     if dry_run and way.needed:
-        sheet.print(sheet.text(difference(template_of(sight), way.record.template)))
+        changes = difference(template_of(sight), way.record.template)
+        sheet.print(sheet.text(changes, lines=True))
         sheet.print("Nothing was changed: this is a dry run.")

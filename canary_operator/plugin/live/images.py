@@ -1,6 +1,6 @@
 """Images of a pod template: which ones a person wants changed, and the patch for it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,11 +47,11 @@ class ImagePlan:
         new = {change.path: change.new for change in self.changes}
         template = template_of(self.sight)
         pod = dict(template["spec"])
-        for place, containers in _lists(template):
-            pod[place] = [
-                {**one, "image": new.get(_path(place, index), one.get("image"))}
-                for index, one in enumerate(containers)
-            ]
+        for place, index, one in _containers(template):
+            image = new.get(_path(place, index))
+            if image is not None:
+                changed = {**one, "image": image}
+                pod[place] = [*pod[place][:index], changed, *pod[place][index + 1 :]]
         return {**template, "spec": pod}
 
     @property
@@ -80,7 +80,7 @@ def plan_images(sight: Sight, wishes: Mapping[str, str]) -> ImagePlan:
         PluginError: there is no container of that name.
     """
     template = template_of(sight)
-    known = [one.get("name") or "" for _, containers in _lists(template) for one in containers]
+    known = [_name(one) for _, _, one in _containers(template)]
     unknown = [name for name in wishes if name != EVERY and name not in known]
     if unknown:
         raise PluginError(
@@ -92,19 +92,27 @@ def plan_images(sight: Sight, wishes: Mapping[str, str]) -> ImagePlan:
 
 
 def _changes(template: Mapping[str, Any], wishes: Mapping[str, str]) -> Iterator[ImageChange]:
-    for place, containers in _lists(template):
-        for index, one in enumerate(containers):
-            name, old = one.get("name") or "", one.get("image") or ""
-            new = wishes.get(name, wishes.get(EVERY, old))
-            if new != old:
-                yield ImageChange(name, old, new, _path(place, index))
+    for place, index, one in _containers(template):
+        name, old = _name(one), one.get("image") or ""
+        new = wishes.get(name, wishes.get(EVERY, old))
+        if new != old:
+            yield ImageChange(name, old, new, _path(place, index))
 
 
-def _lists(template: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
-    pod = template.get("spec") or {}
+def _containers(template: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Yield each container with its place; what is none is for the operator to refuse."""
+    spec = template.get("spec")
+    pod: Mapping[str, Any] = spec if isinstance(spec, Mapping) else {}
     for place in LISTS:
-        if pod.get(place):
-            yield place, pod[place]
+        found = pod.get(place)
+        for index, one in enumerate(found if isinstance(found, list) else ()):
+            if isinstance(one, Mapping):
+                yield place, index, one
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    name = container.get("name")
+    return name if isinstance(name, str) else ""
 
 
 def _path(place: str, index: int) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 from rich.text import Text
 
-from canary_operator.domain.figures import amount, odds
-from canary_operator.domain.status import Judgement, Requests, Verdict
+from canary_operator.domain.figures import odds
+from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.screens.table import Cell, Column, Row, table
 from canary_operator.plugin.screens.words import (
     VERDICT_STYLES,
+    bad_text,
     sparkline,
     verdict_sign,
     verdict_text,
@@ -45,13 +46,16 @@ class _Part:
     shown: Callable[[_Seen], bool] = _always
 
 
-def metrics(sight: Sight, sheet: Sheet, trail: Trail | None = None) -> list[RenderableType]:
+def metrics(
+    sight: Sight, sheet: Sheet, trail: Trail | None = None, *, explained: bool = True
+) -> list[RenderableType]:
     """Return a table of what the latest check of each metric said; nothing before the first.
 
     Args:
         sight: The rollout.
         sheet: What it is drawn on.
         trail: Checks that were seen before, for trends.
+        explained: Whether sentences below say why a metric does not pass.
     """
     judged = sight.status.metrics
     if not judged:
@@ -60,7 +64,8 @@ def metrics(sight: Sight, sheet: Sheet, trail: Trail | None = None) -> list[Rend
     parts = [part for part in _PARTS if part.shown(seen)]
     columns = [Column(part.header, right=part.right) for part in parts]
     rows = [Row([part.cell(one, seen) for part in parts]) for one in judged]
-    return [*table(columns, rows, sheet), *_explanations(judged, sheet)]
+    why = _explanations(judged, sheet) if explained else ()
+    return [*table(columns, rows, sheet), *why]
 
 
 def _name(judgement: Judgement, _: _Seen) -> Cell:
@@ -82,10 +87,6 @@ def _odds(judgement: Judgement, seen: _Seen) -> Cell:
     return _or_dash(None if judgement.odds is None else odds(judgement.odds), seen)
 
 
-def _bad_of(requests: Requests | None) -> str:
-    return f"{amount(requests.bad)} of {amount(requests.requests)}" if requests else ""
-
-
 def _trend(judgement: Judgement, seen: _Seen) -> Cell:
     columns = NARROW_TREND_COLUMNS if seen.sheet.narrow else TREND_COLUMNS
     return sparkline(seen.trail.of(judgement.name), columns, seen.sheet.glyphs)
@@ -98,10 +99,10 @@ _PARTS = (
     _Part("VALUE", lambda one, seen: _or_dash(one.value, seen), right=True),
     _Part("LIMIT", lambda one, seen: _or_dash(one.threshold, seen)),
     _Part("ODDS", _odds, True, lambda seen: any(one.odds is not None for one in seen.judged)),
-    _Part("CANARY BAD", lambda one, seen: _or_dash(_bad_of(one.canary), seen), right=True),
+    _Part("CANARY BAD", lambda one, seen: _or_dash(bad_text(one.canary), seen), right=True),
     _Part(
         "STABLE BAD",
-        lambda one, seen: _or_dash(_bad_of(one.stable), seen),
+        lambda one, seen: _or_dash(bad_text(one.stable), seen),
         right=True,
         shown=lambda seen: not seen.sheet.narrow,
     ),

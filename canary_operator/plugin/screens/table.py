@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from canary_operator.plugin.console import Sheet
+from canary_operator.plugin.console import Sheet, one_line
 
 Cell = Text | str
 
@@ -49,9 +49,27 @@ def table(columns: Sequence[Column], rows: Iterable[Row], sheet: Sheet) -> list[
     for row, line in zip(shown, cells, strict=True):
         lines += _lines(columns, line, widths, sheet)
         if row.note:
-            note = Text.assemble("  ", row.note)
+            note = Text.assemble("  ", _text(row.note))
             lines.append(_cut(note))
     return lines
+
+
+def rows_in(lines: int, count: int, each: int) -> int:
+    """Return how many rows a terminal shows, where the header and a word about the others fit too.
+
+    Args:
+        lines: Of the terminal.
+        count: Rows that there are.
+        each: Lines of one row.
+
+    Example:
+        >>> [rows_in(24, count, each=2) for count in (11, 12, 300)]
+        [11, 11, 11]
+        >>> [rows_in(24, count, each=1) for count in (23, 24)]
+        [23, 22]
+    """
+    room = lines - 1
+    return count if count * each <= room else max(1, (room - 1) // each)
 
 
 def _lines(
@@ -77,7 +95,7 @@ def _lines(
 
 
 def _text(cell: Cell) -> Text:
-    return Text(cell) if isinstance(cell, str) else cell
+    return one_line(Text(cell) if isinstance(cell, str) else cell)
 
 
 def _cut(text: Text) -> Text:

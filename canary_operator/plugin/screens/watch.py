@@ -1,11 +1,11 @@
 """`watch`: the whole rollout as one frame for a terminal, or one line for each change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.text import Text
 
 from canary_operator.domain.status import Judgement
@@ -21,7 +21,7 @@ from canary_operator.plugin.trail import Trail
 
 BAR_COLUMNS = 10
 _OTHER_LINES = 24
-"""Lines of a frame beside pods and news, at most."""
+"""Lines of a frame beside pods and news, mostly."""
 _FEWEST_PODS = 2
 
 
@@ -46,16 +46,49 @@ def frame(
         sheet: What it is drawn on.
     """
     trail, news = seen
-    height = sheet.console.height
+    found = Group()
+    for room in _rooms(sheet.console.height, len(news)):
+        parts = overview(sight, now, sheet)
+        judged = metrics(sight, sheet, trail, explained=room.explained) if room.metrics else ()
+        if judged:
+            parts += [Text(), *judged]
+        pods = {"most_pods": room.canary_pods, "most_stable": room.stable_pods}
+        parts += [Text(), *tree(sight, family, now, sheet, **pods)]
+        if room.news:
+            latest = news[-room.news :]
+            parts += [Text(), *(line(one, sheet, brief=True) for one in latest)]
+        found = Group(*parts)
+        if _lines_of(found, sheet) <= sheet.console.height:
+            break
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much is shown of what can be left out."""
+
+    stable_pods: int
+    news: int
+    canary_pods: int
+    explained: bool = True
+    metrics: bool = True
+
+
+def _rooms(height: int, news: int) -> Iterator[_Room]:
+    """Yield from what a high terminal shows to what a low one does: the canary's pods stay last."""
     pods = max(_FEWEST_PODS, (height - _OTHER_LINES) // 2)
-    parts: list[RenderableType] = [*overview(sight, now, sheet)]
-    judged = metrics(sight, sheet, trail)
-    if judged:
-        parts += [Text(), *judged]
-    parts += [Text(), *tree(sight, family, now, sheet, most_pods=pods)]
-    if news:
-        parts += [Text(), *(line(one, sheet, brief=True) for one in news)]
-    return Group(*parts)
+    for stable in range(pods, -1, -1):
+        yield _Room(stable, news, pods)
+    for fewer in range(news - 1, -1, -1):
+        yield _Room(0, fewer, pods)
+    yield _Room(0, 0, pods, explained=False)
+    yield _Room(0, 0, pods, explained=False, metrics=False)
+    for canary in range(pods - 1, 0, -1):
+        yield _Room(0, 0, canary, explained=False, metrics=False)
+
+
+def _lines_of(found: Group, sheet: Sheet) -> int:
+    return len(sheet.console.render_lines(found, pad=False))
 
 
 def line(news: News, sheet: Sheet, *, brief: bool = False) -> Text:
@@ -79,6 +112,19 @@ def line(news: News, sheet: Sheet, *, brief: bool = False) -> Text:
     if sight.status.metrics:
         text.append_text(metrics_summary(sight.status.metrics, sheet)).append("  ")
     return text.append(sheet.text(words_of(sight)))
+
+
+def named_line(news: News, sheet: Sheet, words: str = "") -> Text:
+    """Return one change in one line that says of which rollout, for logs of several.
+
+    Args:
+        news: The change.
+        sheet: What it is drawn on.
+        words: What is said instead of how the rollout is, such as `deleted`.
+    """
+    text = Text(no_wrap=sheet.live, overflow="ellipsis")
+    text.append(f"{news.sight.namespace}/{news.sight.name}  ")
+    return text.append(words) if words else text.append_text(line(news, sheet))
 
 
 def summary(sight: Sight, sheet: Sheet) -> Text:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
 
+from canary_operator.domain.figures import amount
 from canary_operator.domain.phase import Phase
-from canary_operator.domain.status import Verdict
+from canary_operator.domain.status import Requests, Verdict
 from canary_operator.domain.words import REQUEST_ANNOTATION
 from canary_operator.plugin.console import Glyphs
 from canary_operator.plugin.trail import Point
@@ -57,14 +58,14 @@ def age(since: datetime | None, now: datetime) -> str:
     return span(timedelta(seconds=seconds))
 
 
-def by_plugin(words: str) -> str:
+def by_plugin(words: str, namespace: str) -> str:
     """Name our own command where the operator, which cannot know of us, names kubectl's.
 
     Example:
-        >>> by_plugin("try: kubectl annotate cro/web canary-operator.dev/request=retry")
-        'try: kubectl canary retry web'
+        >>> by_plugin("try: kubectl annotate cro/web canary-operator.dev/request=retry", "demo")
+        'try: kubectl canary retry web -n demo'
     """
-    return _ANNOTATE.sub(r"kubectl canary \2 \1", words)
+    return _ANNOTATE.sub(lambda m: f"kubectl canary {m[2]} {m[1]} -n {namespace}", words)
 
 
 def images_text(images: Iterable[str], *, short: bool) -> str:
@@ -88,11 +89,6 @@ def clock(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%H:%M:%SZ")
 
 
-def stamp(moment: datetime) -> str:
-    """Return date and time in UTC, for example `2026-11-28 10:41:30Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
 def phase_text(phase: Phase | None) -> Text:
     """Return a phase in its colour."""
     if phase is None:
@@ -109,6 +105,11 @@ def verdict_sign(verdict: Verdict, glyphs: Glyphs) -> str:
 def verdict_text(verdict: Verdict, glyphs: Glyphs) -> Text:
     """Return sign and word of a verdict in its colour."""
     return Text(f"{verdict_sign(verdict, glyphs)} {verdict.value}", VERDICT_STYLES[verdict])
+
+
+def bad_text(requests: Requests | None) -> str:
+    """Return how many of some requests were bad, for example `3 of 4,790`; nothing if unknown."""
+    return f"{amount(requests.bad)} of {amount(requests.requests)}" if requests else ""
 
 
 def bar(weight: int, columns: int, glyphs: Glyphs, style: str = "canary") -> Text:

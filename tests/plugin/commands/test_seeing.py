@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from canary_operator.playground.api.faults import Fault
 from canary_operator.playground.local import ROLLOUTS
 from canary_operator.plugin.exits import Exit
+from tests.plugin.objects import AT_REST, ON_TRIAL, create, write_status
 from tests.plugin.people import rule, somebody
 from tests.plugin.running import Plugin
 from tests.support.bed import Bed, Release, quick_spec, template
+from tests.support.clusters import Cluster, EmbeddedCluster
 from tests.support.terminal import Terminal, terminal
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("plugin")]
@@ -26,11 +29,14 @@ LONG = {**quick_spec()["strategy"], "steps": [{"weight": 20, "hold": "10m"}]}
 
 @asynccontextmanager
 async def on_screen(
-    plugin: Plugin, *arguments: str, size: tuple[int, int] = (100, 40)
+    plugin: Plugin,
+    *arguments: str,
+    size: tuple[int, int] = (100, 40),
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Terminal]:
     """Run a command in a terminal."""
     command = [sys.executable, "-m", "canary_operator.plugin.main", *plugin.full(*arguments)]
-    async with terminal(command, size) as opened:
+    async with terminal(command, size, environment) as opened:
         yield opened
 
 
@@ -171,6 +177,72 @@ async def test_a_list_on_a_terminal_is_drawn_in_place(bed: Bed) -> None:
         assert seen.count("NAME") == 1  # drawn in place
         screen.type("\x03")
         assert await screen.end() == Exit.INTERRUPTED
+
+
+async def test_many_on_a_terminal_are_drawn_at_once_and_as_far_as_there_is_room(
+    cluster: Cluster,
+) -> None:
+    namespace = await cluster.namespace()
+    for index in range(30):
+        await create(cluster.client, namespace, AT_REST, f"web-{index:02d}")
+    plugin = Plugin(cluster.kubeconfig, namespace)
+    async with on_screen(plugin, "list", "-w", size=(130, 20)) as screen:
+        await screen.until("… 12 more")
+        assert screen.raw.count(b"NAME") == 1  # not once for each
+        assert "web-17" in screen.text
+        assert "web-18" not in screen.text
+        for index in range(5):
+            await write_status(cluster.client, namespace, ON_TRIAL, f"web-{index:02d}")
+        await screen.until("web-04   Progressing")
+        screen.type("\x03")
+        assert await screen.end(5) == Exit.INTERRUPTED
+    assert "web-29" not in screen.text
+
+
+async def test_a_list_on_a_terminal_that_cannot_move_the_cursor(cluster: Cluster) -> None:
+    namespace = await cluster.namespace()
+    await create(cluster.client, namespace, AT_REST)
+    plugin = Plugin(cluster.kubeconfig, namespace)
+    async with on_screen(plugin, "list", "-w", environment={"TERM": "dumb"}) as screen:
+        await screen.until(f"{namespace}/web")
+        screen.type("\x03")
+        assert await screen.end() == Exit.INTERRUPTED
+    assert b"\x1b" not in screen.raw
+
+
+@pytest.mark.parametrize(
+    ("output", "terminal_type"), [("wide", "xterm"), ("wide", "dumb"), ("json", "xterm")]
+)
+async def test_a_list_says_once_why_nothing_can_be_seen(
+    output: str, terminal_type: str, cluster: Cluster
+) -> None:
+    if not isinstance(cluster, EmbeddedCluster):
+        pytest.skip("needs an API server that fails when asked to")
+    namespace = await cluster.namespace()
+    await create(cluster.client, namespace, AT_REST)
+    fault = Fault(verb="watch", resource="canaryrollouts", namespace=namespace, status=500, times=3)
+    cluster.api.faults.add(fault)
+    plugin, environment = Plugin(cluster.kubeconfig, namespace), {"TERM": terminal_type}
+    command = ("list", "-w", "-o", output)
+    async with on_screen(plugin, *command, size=(160, 200), environment=environment) as screen:
+        await screen.until("warning: ")
+        await write_status(cluster.client, namespace, ON_TRIAL)
+        seen = await screen.until("Progressing")
+        assert seen.count("warning: ") == 1
+
+
+@pytest.mark.parametrize("command", [("watch", "web", "--forever"), ("list", "-w")])
+async def test_a_terminal_is_whole_after_sigterm(
+    command: tuple[str, ...], cluster: Cluster
+) -> None:
+    namespace = await cluster.namespace()
+    await create(cluster.client, namespace, AT_REST)
+    async with on_screen(Plugin(cluster.kubeconfig, namespace), *command) as screen:
+        await screen.until("Stable")
+        assert b"\x1b[?25h" not in screen.raw
+        screen.process.send_signal(signal.SIGTERM)
+        assert await screen.end(10) == Exit.INTERRUPTED
+    assert b"\x1b[?25h" in screen.raw
 
 
 async def test_one_from_top_to_bottom(bed: Bed) -> None:

@@ -1,22 +1,30 @@
 """What people see of a rollout, as snapshots: narrow and wide, Unicode and ASCII, and in pipes."""
 
+import json
 import re
+import sys
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
+import click
 import pytest
+import yaml
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from canary_operator.domain.status import RolloutStatus
-from canary_operator.plugin.console import Sheet, open_sheet
+from canary_operator.plugin.console import Look, Sheet, open_sheet
 from canary_operator.plugin.family import Family, family_of
+from canary_operator.plugin.formats import formatted, json_line
+from canary_operator.plugin.options import look_options
+from canary_operator.plugin.presenting import Frame, Lines, presenter
 from canary_operator.plugin.screens.events import events_table, newest_first
 from canary_operator.plugin.screens.get import whole
 from canary_operator.plugin.screens.history import entries, history
 from canary_operator.plugin.screens.rollouts import rollouts_table
 from canary_operator.plugin.screens.tree import tree
-from canary_operator.plugin.screens.watch import News, change_of, frame, line, summary
+from canary_operator.plugin.screens.watch import News, change_of, frame, line, named_line, summary
 from canary_operator.plugin.trail import Trail
 from tests.plugin import sights
 from tests.plugin.sights import CANARY, NOW, STABLE, ago, sight
@@ -88,8 +96,14 @@ def _list(on: Sheet, **how: bool) -> Iterable[RenderableType]:
 
 
 def _frame(on: Sheet) -> Iterable[RenderableType]:
+    if on.live:
+        on.console.height = 40
+    return [_framed(on)]
+
+
+def _framed(on: Sheet) -> Group:
     news = [News(NOW - timedelta(seconds=130), sight(sights.stable())), News(NOW, sight())]
-    return [frame(sight(), sights.family(), (trail(), news), NOW, on)]
+    return frame(sight(), sights.family(), (trail(), news), NOW, on)
 
 
 SCREENS: dict[str, Callable[[Sheet], Iterable[RenderableType]]] = {
@@ -222,5 +236,123 @@ def test_nothing_has_happened() -> None:
     assert "No rollout has ended yet" in drawn(on, history(sight(none), {}, NOW, on))
 
 
-def test_a_frame_fits_a_group() -> None:
-    assert isinstance(next(iter(_frame(sheet(80)))), Group)
+@pytest.mark.parametrize("height", [20, 22, 24, 30, 40])
+def test_a_frame_fits_the_terminal(height: int) -> None:
+    """The crashing canary is what somebody looks for: the last thing to be left out."""
+    on = sheet(80)
+    on.console.height = height
+    text = drawn(on, [_framed(on)])
+    check_snapshot(f"screens/watch-80x{height}", text)
+    assert len(text.rstrip("\n").split("\n")) <= height
+    assert "demo/web   Progressing" in text
+    assert "web-canary-5b9c-crash" in text
+
+
+def test_news_go_before_explanations_and_pods_of_stable_before_both() -> None:
+    def shown(height: int) -> tuple[bool, bool, bool]:
+        on = sheet(80)
+        on.console.height = height
+        text = drawn(on, [_framed(on)])
+        words = ("web-stable-6d7f-aaaaa", "10:41:30Z  Progressing", "latency: Prometheus")
+        return (words[0] in text, words[1] in text, words[2] in text)
+
+    found = [shown(height) for height in range(40, 19, -1)]
+    assert sorted(found, reverse=True, key=lambda one: (one[2], one[1], one[0])) == found
+    assert {(True, True, True), (False, True, True), (False, False, True)} <= {*found}
+    assert found[-1] == (False, False, False)
+
+
+def test_colours_in_a_pipe_change_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are wanted in the logs of CI jobs, whose TERM is `dumb`."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    plain = drawn(sheet(terminal=False), _list(sheet(terminal=False)))
+    for variable, look in (("CI", Look(color=True)), ("FORCE_COLOR", Look())):
+        monkeypatch.setenv(variable, "1")
+        on = open_sheet(look, Paper(terminal=False))
+        assert not on.live
+        assert not on.frames
+        found = drawn(on, _list(on), raw=True)
+        assert "\x1b[" in found
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", found).split("\n")
+        assert [line.rstrip() for line in lines] == plain.split("\n")
+
+
+@pytest.mark.parametrize(("name", "frames"), [("dumb", False), ("xterm", True)])
+def test_a_terminal_that_cannot_move_the_cursor(
+    name: str, frames: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", name)
+    on = open_sheet(None, Paper())
+    assert on.live
+    assert on.frames is frames
+    with presenter(on) as shown:
+        assert isinstance(shown, Frame if frames else Lines)
+
+
+INJECTED = "stopped\n::set-env name=PATH::/tmp\tx"
+
+
+@pytest.mark.parametrize("screen", ["get", "watch", "list", "line", "events", "history"])
+def test_words_of_the_cluster_begin_no_line(screen: str) -> None:
+    found = sights.changed(sights.progressing(), message=INJECTED, canaryRevision=INJECTED)
+    found["status"]["metrics"][1]["message"] = INJECTED
+    found["status"]["history"][0]["message"] = INJECTED
+    pod = sights.crashing("canary-5b9c", "crash")
+    pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"] = INJECTED
+    sets = [sights.replica_set("canary", "v2", "5b9c", 2, 1)]
+    family = family_of([sights.deployment("canary", "v2", 2, 1)], sets, [pod])
+    on, one = sheet(terminal=False), sight(found)
+    screens: dict[str, Callable[[], Iterable[RenderableType]]] = {
+        "get": lambda: whole(one, family, {CANARY: INJECTED}, NOW, on, wide=True),
+        "watch": lambda: [frame(one, family, (trail(), [News(NOW, one)]), NOW, on)],
+        "list": lambda: rollouts_table([one], NOW, on, namespaces=True, wide=True),
+        "line": lambda: [named_line(News(NOW, one), on), Text(INJECTED)],
+        "events": lambda: events_table([{"message": INJECTED, "reason": INJECTED}], NOW, on),
+        "history": lambda: history(one, {"65f99e1df3": INJECTED}, NOW, on),
+    }
+    text = drawn(on, screens[screen]())
+    assert "stopped ::set-env name=PATH::/tmp x" in text
+    assert not any(line.startswith("::") for line in text.split("\n"))
+    assert "\t" not in text
+
+
+class Latin(Paper):
+    """A stream that knows few signs, as one with `PYTHONIOENCODING=latin-1`."""
+
+    encoding = "latin-1"
+
+    def write(self, text: str) -> int:
+        text.encode(self.encoding)
+        return super().write(text)
+
+
+@pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_data_on_an_output_that_knows_few_signs(
+    output: str, read: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {"message": "20 % ≥ 5 % …"}
+    paper = Latin(terminal=False)
+    monkeypatch.setattr(sys, "stdout", paper)
+    click.echo(formatted(content, output))
+    assert paper.getvalue().isascii()
+    assert read(paper.getvalue()) == content
+
+
+def test_data_with_ascii_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    @look_options
+    def command(look: Look) -> None:
+        assert look.ascii
+        click.echo(json_line(["…"]))
+
+    monkeypatch.setattr(sys, "stdout", paper := Paper(terminal=False))
+    command.main(["--ascii"], standalone_mode=False)
+    assert paper.getvalue() == '["\\u2026"]\n'
+
+
+def test_lines_of_json_on_an_output_that_knows_few_signs() -> None:
+    on = open_sheet(None, paper := Latin(terminal=False))
+    with presenter(on, "json") as shown:
+        shown.show(sight(), Family(), NOW)
+    assert "≥" in json.loads(paper.getvalue())["message"]

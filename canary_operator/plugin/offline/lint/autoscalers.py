@@ -1,7 +1,6 @@
 """Autoscalers: they have to aim at the CanaryRollout, and at nothing that the operator scales."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from canary_operator.domain.objects import GROUP, KIND, VERSION
 from canary_operator.domain.spec.schema import Place
@@ -56,10 +55,13 @@ def replicas_given(at: Together) -> Iterator[Told]:
             yield rollout, Note(("spec", "replicas"), sentence, "Leave spec.replicas out.")
 
 
-def _target(scaler: Document) -> Mapping[str, Any]:
+def _target(scaler: Document) -> Mapping[str, str]:
+    """Return kind, name and version; what is no text names nothing."""
     spec = (scaler.raw or {}).get("spec") if scaler.kind in AUTOSCALERS else None
     target = spec.get("scaleTargetRef") if isinstance(spec, Mapping) else None
-    return target if isinstance(target, Mapping) else {}
+    if not isinstance(target, Mapping):
+        return {}
+    return {key: one if isinstance(one, str) else "" for key, one in target.items()}
 
 
 AUTOSCALER_RULES: tuple[TogetherRule, ...] = (
