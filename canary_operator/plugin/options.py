@@ -1,5 +1,6 @@
 """Options that commands share, named as kubectl names them."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -15,6 +16,28 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FORMATS = ("wide", "json", "yaml", "name")
 
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LONGEST_LABEL, _LONGEST_NAME = 63, 253
+
+
+class Wait(Duration):
+    """A duration, or, as kubectl takes it, whole seconds without a unit."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a timedelta, or fail with an example."""
+        bare = isinstance(value, str) and value.isascii() and value.isdecimal()
+        return super().convert(f"{value}s" if bare else value, param, ctx)
+
+
+def _namespace(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    del ctx
+    if value and not (_LABEL.fullmatch(value) and len(value) <= _LONGEST_LABEL):
+        raise click.BadParameter(
+            f"{value!r} is no name of a namespace: those are up to 63 of a-z, 0-9 and -",
+            param=parameter,
+        )
+    return value
+
 
 def cluster_options(command: Command) -> Command:
     """Give a command the parameter `target`, a `Target`."""
@@ -23,6 +46,7 @@ def cluster_options(command: Command) -> Command:
         "-n",
         "--namespace",
         metavar="NS",
+        callback=_namespace,
         help="Namespace.  [that of the context]",
         shell_complete=_names("namespaces"),
     )
@@ -39,23 +63,33 @@ def cluster_options(command: Command) -> Command:
     )
     @click.option("--as", "as_user", metavar="USER", help="User to act as.")
     @click.option(
+        "--as-group",
+        "as_groups",
+        metavar="GROUP",
+        multiple=True,
+        help="Group to act as a member of, with --as; may be repeated.",
+    )
+    @click.option(
         "--request-timeout",
-        type=Duration(),
+        type=Wait(),
         default="10s",
         show_default=True,
         help="Longest wait for an answer of the API server.",
     )
     @wraps(command)
-    def with_target(
+    def with_target(  # noqa: PLR0913 - one for each option
         *arguments: Any,
         namespace: str | None,
         context: str | None,
         kubeconfig: Path | None,
         as_user: str | None,
+        as_groups: tuple[str, ...],
         request_timeout: timedelta,
         **others: Any,
     ) -> Any:
-        target = Target(kubeconfig, context, namespace, as_user, request_timeout)
+        if as_groups and not as_user:
+            raise click.UsageError("--as-group needs --as: a group has no requests of its own.")
+        target = Target(kubeconfig, context, namespace, as_user, request_timeout, as_groups)
         return command(*arguments, target=target, **others)
 
     return with_target  # type: ignore[return-value]
@@ -100,6 +134,11 @@ def _bare_name(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     kinds = {"cro", "canaryrollout", "canaryrollouts", "canaryrollouts.canary-operator.dev"}
     if slash and kind.lower() not in kinds | {"canaryrollout.canary-operator.dev"}:
         raise click.BadParameter(f"{value!r} is no CanaryRollout", param=parameter)
+    if len(name) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, name.split("."))):
+        raise click.BadParameter(
+            f"{value!r} is no name: names are lower-case letters, digits, '-' and '.'",
+            param=parameter,
+        )
     return name
 
 

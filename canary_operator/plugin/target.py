@@ -15,3 +15,5 @@ class Target:
     """None is the one of the context."""
     as_user: str | None = None
     request_timeout: timedelta = timedelta(seconds=10)
+    as_groups: tuple[str, ...] = ()
+    """Groups to act as a member of, beside the user."""

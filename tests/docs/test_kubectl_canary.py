@@ -23,7 +23,15 @@ PAGE = (ROOT / "docs" / "kubectl-canary.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = re.compile(r"^```console\n\$ (.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OFFLINE = re.compile(r"kubectl canary (lint|plan|simulate) ")
-COMMON = {"--namespace", "--context", "--kubeconfig", "--as", "--request-timeout", "--output"}
+COMMON = {
+    "--namespace",
+    "--context",
+    "--kubeconfig",
+    "--as",
+    "--as-group",
+    "--request-timeout",
+    "--output",
+}
 COMMON |= {"--ascii", "--color", "--help", "--filename", "--name", "--seed", "--runs", "--rps"}
 
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kubernetes.aio.client.configuration import Configuration
@@ -33,12 +34,24 @@ async def _load_kubeconfig(configuration: Any) -> None:
     loader = await load_kube_config(  # type: ignore[no-untyped-call]
         config_file=file, client_configuration=configuration, persist_config=False
     )
+    renew_while_used(configuration, loader.load_and_set)
+
+
+def renew_while_used(
+    configuration: Configuration, renew: Callable[[Configuration], Awaitable[None]]
+) -> None:
+    """Have credentials looked up again before a request, at most once in a while.
+
+    Args:
+        configuration: Whose requests they are for.
+        renew: Looks them up and sets them.
+    """
     renewed_at = time.monotonic()
 
-    async def renew(target: Any) -> None:
+    async def renew_if_old(target: Configuration) -> None:
         nonlocal renewed_at
         if time.monotonic() - renewed_at >= _RENEW_SECONDS:
             renewed_at = time.monotonic()
-            await loader.load_and_set(target)
+            await renew(target)
 
-    configuration.refresh_api_key_hook = renew
+    configuration.refresh_api_key_hook = renew_if_old  # type: ignore[assignment]

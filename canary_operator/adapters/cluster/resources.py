@@ -1,6 +1,7 @@
 """The kinds of objects that the operator reads and writes."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from canary_operator.domain.objects import GROUP, ROLLOUT_LABEL, VERSION
 
@@ -26,8 +27,8 @@ class Resource:
     ) -> str:
         """Return the URL path; without a namespace that of all namespaces."""
         parts = [f"/apis/{self.group}" if self.group else "/api", self.version]
-        parts += ["namespaces", namespace] if namespace else []
-        parts += [self.plural, *filter(None, (name, subresource))]
+        parts += ["namespaces", quote(namespace, safe="")] if namespace else []
+        parts += [self.plural, *(quote(one, safe="") for one in (name, subresource) if one)]
         return "/".join(parts)
 
 

@@ -6,41 +6,44 @@
 Everything that goes wrong leaves as a `PluginError`: one line, and what to do.
 """
 
-import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.config import (
-    ConfigException,
-    list_kube_config_contexts,
-    load_incluster_config,
-    load_kube_config,
-)
+from kubernetes.aio.config import ConfigException, load_incluster_config
 
-from canary_operator.adapters.cluster.client import Client
+from canary_operator.adapters.cluster.client import Client, Manifest, Query
 from canary_operator.adapters.cluster.errors import (
     AlreadyExistsError,
-    ApiError,
     Call,
     ExpiredError,
     NotFoundError,
     Refusal,
     RejectedError,
 )
-from canary_operator.adapters.cluster.resources import ROLLOUTS
-from canary_operator.domain.errors import ConflictError
+from canary_operator.domain.errors import ConflictError, UnavailableError
 from canary_operator.plugin.exits import OutageError, PluginError
+from canary_operator.plugin.live.answers import (
+    cause,
+    first_line,
+    is_status,
+    is_unknown_api,
+    meaning,
+)
+from canary_operator.plugin.live.kubeconfig import Kubeconfig, files_of
+from canary_operator.plugin.live.login import one_line
 from canary_operator.plugin.target import Target
 
 MANAGER = "kubectl-canary"
-DEFAULT_FILE = "~/.kube/config"
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+_LONGEST_REFUSAL = 1000
+_NO_OBJECT = "something else than an object"
 
 
 class Cluster(Client):
@@ -60,6 +63,8 @@ class Cluster(Client):
         self.namespace = namespace
         self.who = who
         self.address: str = configuration.host
+        self.groups: tuple[str, ...] = ()
+        """Sent with every request, to act as a member of them."""
 
     def refused(self, call: Call, refusal: Refusal) -> Exception:
         """Return what to raise for an answer that is not a success.
@@ -74,51 +79,55 @@ class Cluster(Client):
                     f"{self.who}: they are wrong or expired",
                     "Log in again, or choose another --context.",
                 )
-            case HTTPStatus.FORBIDDEN:
-                return _forbidden(call, refusal)
             case HTTPStatus.TOO_MANY_REQUESTS:
                 return OutageError("The API server asks to slow down", "Try again in a moment.")
             case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                return OutageError(f"The API server failed ({code}): {refusal.message}")
-        error = super().refused(call, refusal)
-        missing = isinstance(error, NotFoundError) and error.api_missing
-        return _crd_missing() if missing and call.resource == ROLLOUTS else error
+                words = first_line(refusal.message)
+                return OutageError(f"The API server failed ({code}): {words}".rstrip(": "))
+            case code if not (is_status(refusal) or is_unknown_api(refusal)):
+                return self._no_kubernetes(code, refusal.message)
+        return meaning(call, refusal)
 
     def unanswered(self, call: Call, error: Exception) -> Exception:
         """Return what to raise where no answer came."""
         del call
         return OutageError(
-            f"No answer from the API server at {self.address}: {_cause(error)}",
+            f"No answer from the API server at {self.address}: {cause(error)}",
             "Does the cluster run, and is it the right context (kubectl config current-context)?",
         )
 
+    async def lines(
+        self, call: Call, query: Query, idle_seconds: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of a watch; a page of something else is no watch."""
+        async with aclosing(super().lines(call, query, idle_seconds)) as lines:
+            async for line in lines:
+                if not line.startswith(b"{"):
+                    raise self._no_kubernetes(HTTPStatus.OK, line.decode(errors="replace"))
+                yield line
 
-def _forbidden(call: Call, refusal: Refusal) -> PluginError:
-    where = f" in namespace {call.namespace}" if call.namespace else " in all namespaces"
-    if "cannot" in refusal.raw_message:
-        return PluginError(
-            f"You may not {call.verb} {call.counted}{where}",
-            f"Ask for the right, or check it with: kubectl auth can-i {call.verb} {call.counted}"
-            + (f" -n {call.namespace}" if call.namespace else " -A"),
+    async def _send(self, method: str, call: Call, *content: Any, **query: Any) -> Manifest:
+        try:
+            answer = await super()._send(method, call, *content, **query)
+        except UnavailableError:  # no JSON; what the server itself refuses went through `refused`
+            raise self._no_kubernetes(HTTPStatus.OK, _NO_OBJECT) from None
+        if answer.keys().isdisjoint({"kind", "metadata"}):
+            raise self._no_kubernetes(HTTPStatus.OK, _NO_OBJECT)
+        return answer
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        is_new = self._session is None
+        session = super()._open_session()
+        for group in self.groups if is_new else ():
+            session.headers.add("Impersonate-Group", group)
+        return session
+
+    def _no_kubernetes(self, code: int, text: str) -> PluginError:
+        said = " and ".join(filter(None, (str(int(code)), first_line(text))))
+        return OutageError(
+            f"What answers at {self.address} is no Kubernetes API: it says {said}",
+            "Is a login page or a proxy in between, or the address in the kubeconfig wrong?",
         )
-    return PluginError(f"The API server forbids to {call}: {refusal.message}")
-
-
-def _crd_missing() -> PluginError:
-    return PluginError(
-        "This cluster does not know CanaryRollouts: their CRD is not installed",
-        "Install the operator, or at least: kubectl apply -f crds/",
-    )
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "it took too long"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate is not trusted ({error.certificate_error})"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return (error.os_error.strerror or str(error.os_error)).lower()
-    return str(error) or type(error).__name__
 
 
 @asynccontextmanager
@@ -133,98 +142,42 @@ async def connect(target: Target) -> AsyncIterator[Cluster]:
         async with cluster:
             yield cluster
     except (NotFoundError, RejectedError, AlreadyExistsError, ExpiredError) as error:
-        raise PluginError(f"The API server refuses: {_words(error)}") from error
+        words = one_line(error.message or error, _LONGEST_REFUSAL)
+        raise PluginError(f"The API server refuses: {words}") from error
     except ConflictError as error:
         raise PluginError(
             "The object was changed by somebody else meanwhile", "Look again and repeat."
         ) from error
 
 
-def _words(error: ApiError) -> str:
-    return error.message or str(error)
-
-
 async def _open(target: Target) -> Cluster:
-    configuration = Configuration()
-    files = _files(target)
-    present = _is_there(files)
-    if not present and files == DEFAULT_FILE and target.context is None:
-        try:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except ConfigException:
-            raise _no_cluster(files) from None
-        namespace = target.namespace or _pod_namespace()
-        return _cluster(configuration, namespace, "this pod's service account", target)
-    if not present:
-        raise _no_cluster(files)
-    context = _context(files, target.context)
-    await _load(configuration, files, context["name"])
-    namespace = target.namespace or context["context"].get("namespace") or "default"
-    return _cluster(configuration, namespace, f"context {context['name']}", target)
-
-
-def _cluster(configuration: Configuration, namespace: str, who: str, target: Target) -> Cluster:
-    cluster = Cluster(configuration, namespace, who)
+    files = files_of(target)
+    if any(file.exists() for file in files):
+        chosen = Kubeconfig.read(files).choose(target.context)
+        configuration, namespace = await chosen.configuration(), chosen.namespace
+        who = f"context {chosen.context}"
+    else:
+        configuration, namespace = _of_pod(target, os.pathsep.join(map(str, files)))
+        who = "this pod's service account"
+    cluster = Cluster(configuration, target.namespace or namespace, who)
     cluster.timeout_seconds = target.request_timeout.total_seconds()
     if target.as_user:
         cluster.headers = {"Impersonate-User": target.as_user}
+        cluster.groups = target.as_groups
         cluster.who = f"user {target.as_user}"
     return cluster
 
 
-def _is_there(files: str) -> bool:
-    return any(Path(one).expanduser().is_file() for one in files.split(os.pathsep) if one)
-
-
-def _pod_namespace() -> str:
-    return _POD_NAMESPACE.read_text(encoding="utf-8").strip()
-
-
-def _no_cluster(files: str) -> PluginError:
-    return PluginError(
-        f"No cluster: there is no kubeconfig at {files}",
-        "Set KUBECONFIG or --kubeconfig.",
+def _of_pod(target: Target, files: str) -> tuple[Configuration, str]:
+    """Return how a pod reaches its own cluster, and its namespace."""
+    configuration = Configuration()
+    nothing = PluginError(
+        f"No cluster: there is no kubeconfig at {files}", "Set KUBECONFIG or --kubeconfig."
     )
-
-
-def context_names(target: Target) -> list[str]:
-    """Return the names of all contexts of a kubeconfig."""
-    contexts, _ = list_kube_config_contexts(_files(target))  # type: ignore[no-untyped-call]
-    return [one["name"] for one in contexts]
-
-
-def _files(target: Target) -> str:
-    return str(target.kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_FILE)
-
-
-def _context(files: str, name: str | None) -> dict[str, Any]:
+    if target.kubeconfig or target.context or os.environ.get("KUBECONFIG"):
+        raise nothing
     try:
-        contexts, active = list_kube_config_contexts(files)  # type: ignore[no-untyped-call]
-    except Exception as error:
-        raise _wrong(files, error) from error
-    if name is None:
-        return dict(active)
-    found = next((one for one in contexts if one["name"] == name), None)
-    if found is None:
-        known = ", ".join(sorted(one["name"] for one in contexts)) or "none"
-        raise PluginError(f"No context {name} in {files}; there are: {known}")
-    return dict(found)
-
-
-async def _load(configuration: Configuration, files: str, context: str) -> None:
-    # A login program that fails is told by our own error, not by the library's log.
-    logging.getLogger("kubernetes.aio").setLevel(logging.CRITICAL)
-    try:
-        await load_kube_config(  # type: ignore[no-untyped-call]
-            config_file=files,
-            context=context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
-    except Exception as error:
-        raise _wrong(files, error) from error
-
-
-def _wrong(files: str, error: Exception) -> PluginError:
-    words = " ".join(str(error).split()) or type(error).__name__
-    return PluginError(f"The kubeconfig {files} cannot be used: {words}")
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except ConfigException:
+        raise nothing from None
+    return configuration, _POD_NAMESPACE.read_text(encoding="utf-8").strip()

@@ -25,6 +25,7 @@ def complete_names(kind: str, parameters: Mapping[str, Any], beginning: str) -> 
         namespace=parameters.get("namespace"),
         as_user=parameters.get("as_user"),
         request_timeout=PATIENCE,
+        as_groups=tuple(parameters.get("as_groups") or ()),
     )
     with suppress(Exception):  # a shell that waits for a name wants no error
         return sorted(name for name in _names(kind, target) if name.startswith(beginning))
@@ -32,10 +33,10 @@ def complete_names(kind: str, parameters: Mapping[str, Any], beginning: str) -> 
 
 
 def _names(kind: str, target: Target) -> list[str]:
-    from canary_operator.plugin.live.access import context_names
+    from canary_operator.plugin.live.kubeconfig import Kubeconfig, files_of
 
     if kind == "contexts":
-        return context_names(target)
+        return [*Kubeconfig.read(files_of(target)).contexts]
     return asyncio.run(_from_cluster(kind, target))
 
 
@@ -43,7 +44,7 @@ async def _from_cluster(kind: str, target: Target) -> list[str]:
     from canary_operator.adapters.cluster.resources import NAMESPACES, ROLLOUTS
     from canary_operator.plugin.live.access import connect
 
-    async with connect(target) as cluster, asyncio.timeout(PATIENCE.total_seconds()):
+    async with asyncio.timeout(PATIENCE.total_seconds()), connect(target) as cluster:
         if kind == "namespaces":
             found = cluster.list(NAMESPACES, None)
         else:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from canary_operator.plugin.exits import Exit
 from tests.plugin.objects import AT_REST, CANARY, ON_TRIAL, create
@@ -99,6 +100,30 @@ async def test_no_right_to_see_the_answer(cluster: Cluster, tmp_path: Path) -> N
     assert said.out.startswith(f"web: abort asked for canary {CANARY}; ")
 
 
+async def test_a_wait_in_bare_seconds(cluster: Cluster, tmp_path: Path) -> None:
+    path = with_text(cluster, tmp_path, cluster.url, "http://127.0.0.1:9")
+    said = await Plugin(path, "demo")("promote", "web", "--request-timeout", "30")
+    assert said.code == Exit.IMPOSSIBLE
+    assert said.err.startswith("error: No answer from the API server at ")
+
+
+async def test_a_login_that_fails(cluster: Cluster, tmp_path: Path) -> None:
+    program = tmp_path / "login"
+    program.write_text("#!/bin/sh\necho 'session expired' >&2\nexit 1\n")
+    program.chmod(0o755)
+    content = yaml.safe_load(cluster.kubeconfig.read_text())
+    version = "client.authentication.k8s.io/v1"
+    for user in content["users"]:
+        user["user"] = {"exec": {"command": str(program), "apiVersion": version}}
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(content))
+    said = await Plugin(path, "demo")("promote", "web")
+    assert said.code == Exit.IMPOSSIBLE
+    assert said.err == (
+        f"error: The login program {program} failed with exit code 1: session expired\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -107,9 +132,25 @@ async def test_no_right_to_see_the_answer(cluster: Cluster, tmp_path: Path) -> N
         pytest.param(
             ["pause", "web", "--timeout", "soon"], "'soon' is not a duration", id="a duration"
         ),
+        pytest.param(["promote", "web/../x"], "'web/../x' is no CanaryRollout", id="a path"),
+        pytest.param(["promote", "Web"], "'Web' is no name", id="a name in capitals"),
+        pytest.param(["promote", "web?x=1"], "'web?x=1' is no name", id="a query"),
+        pytest.param(["promote", "cro/"], "'cro/' is no name", id="a kind without a name"),
+        pytest.param(["promote", ".."], "'..' is no name", id="dots"),
+        pytest.param(["promote", "w" * 254], "is no name", id="a name that is too long"),
+        pytest.param(
+            ["promote", "web", "--as-group", "dev"], "--as-group needs --as", id="a group alone"
+        ),
     ],
 )
 async def test_a_command_line_that_makes_no_sense(arguments: list[str], expected: str) -> None:
     said = await Plugin(Path("none"), "demo")(*arguments)
     assert said.code == Exit.USAGE
     assert expected in said.err
+
+
+@pytest.mark.parametrize("namespace", ["a/b", "Demo", "a.b", "n" * 64])
+async def test_a_namespace_that_makes_no_sense(namespace: str) -> None:
+    said = await Plugin(Path("none"), namespace)("list")
+    assert said.code == Exit.USAGE
+    assert f"{namespace!r} is no name of a namespace" in said.err
