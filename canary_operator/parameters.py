@@ -21,4 +21,7 @@ class Duration(click.ParamType[Any]):
             self.fail(f"{value!r} is not a duration; write for example 5s or 1m30s", param, ctx)
         from canary_operator.domain.durations import parse_duration
 
-        return parse_duration(value)
+        try:
+            return parse_duration(value)
+        except ValueError:
+            self.fail(f"{value!r} is too long, or has too many digits", param, ctx)

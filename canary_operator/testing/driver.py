@@ -84,6 +84,8 @@ class Driver:
             for deployment in world.deployments.values():
                 while deployment.move(world.starts, world.now, world.pod_start):
                     moved = True
+                    pods = sum(len(one.pods) for one in world.deployments.values())
+                    world.most_pods = max(world.most_pods, pods)
         return following
 
     def next_pod_at(self) -> datetime | None:

@@ -50,6 +50,8 @@ class World:
     """Revisions whose pods never become available."""
     pod_start: timedelta = timedelta()
     """Time from a pod's creation until it is available."""
+    most_pods: int = 0
+    """Most pods that there were at the same time."""
     events: list[Notice] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
     before_write: Callable[[str], None] = lambda _: None

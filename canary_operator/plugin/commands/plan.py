@@ -43,13 +43,13 @@ def plan(*, look: "Look", runs: int, plot: Path | None, output: str | None, **as
     from canary_operator.plugin.console import open_sheet
     from canary_operator.plugin.formats import formatted
     from canary_operator.plugin.offline.plan_data import plan_data
-    from canary_operator.plugin.offline.plot import format_of, write
+    from canary_operator.plugin.offline.plot import check_place, write
     from canary_operator.plugin.offline.simulation.asked import Asked
     from canary_operator.plugin.screens.plan import plan_screen
 
     if plot is not None:
-        format_of(plot)
-    planned = _planned(Asked(**asked), runs)
+        check_place(plot)
+    planned = _planned(Asked(**asked), runs, look)
     if plot is not None:
         write(planned, plot)
         click.echo(f"{plot} was written.", err=True)
@@ -60,7 +60,7 @@ def plan(*, look: "Look", runs: int, plot: Path | None, output: str | None, **as
         sheet.print(*plan_screen(planned, sheet))
 
 
-def _planned(asked: "Asked", runs: int) -> "Plan":
+def _planned(asked: "Asked", runs: int, look: "Look") -> "Plan":
     from dataclasses import replace
 
     from canary_operator.plugin.offline.plan import QUESTIONS, detect, plan_of
@@ -73,5 +73,5 @@ def _planned(asked: "Asked", runs: int) -> "Plan":
     if asked.rps is None or not planned.timetable.counts_requests:
         return planned
     total = QUESTIONS * runs
-    with player(total) as plays, progress(total, "rollouts") as told:
+    with player(total) as plays, progress(total, "rollouts", look) as told:
         return replace(planned, detection=detect(setup, runs, seed, plays, told))

@@ -112,7 +112,7 @@ def _many(setup: "Setup", seeds: range, look: "Look", output: str | None) -> lis
     from canary_operator.plugin.offline.simulation.setup import assumed_answers
     from canary_operator.plugin.screens.runs import runs_screen
 
-    with player(len(seeds)) as plays, progress(len(seeds), "rollouts") as told:
+    with player(len(seeds)) as plays, progress(len(seeds), "rollouts", look) as told:
         ends = plays.play(setup, seeds, told)
     groups, assumed = groups_of(ends, seeds), assumed_answers(setup)
     if output is not None:

@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from canary_operator.domain.reasons import Reason
+from canary_operator.plugin.exits import UsageProblemError
 from canary_operator.plugin.offline.simulation.outcomes import Share, Spread
 from canary_operator.plugin.offline.simulation.runs import Player, Progress, seeds_of
 from canary_operator.plugin.offline.simulation.scenario import Change, Event, Scenario
-from canary_operator.plugin.offline.simulation.setup import Setup, assumed_answers
+from canary_operator.plugin.offline.simulation.setup import Setup, assumed_answers, uncounted
 from canary_operator.plugin.offline.simulation.timeline import End, Ending
 from canary_operator.plugin.offline.timetable import Timetable, timetable_of
+
+FALSE_ALARMS = 0.2
+"""Share of healthy versions that are rolled back above which a rollback tells nothing."""
 
 LADDER: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """By how much more often than stable a version may fail: shares of the requests."""
@@ -49,6 +53,8 @@ class Rung:
     """From the start until a verdict took them back; None where none did."""
     hurt: Spread | None
     """Requests that went wrong until then."""
+    always_fails: bool = False
+    """Whether every request fails."""
 
     @property
     def is_found(self) -> bool:
@@ -60,16 +66,30 @@ class Rung:
 class Detection:
     """What the analysis can find under some traffic."""
 
-    scenario: Scenario
+    setup: Setup
     runs: int
     """Rollouts for each regression, at most: a question is dropped when its answer is certain."""
+    seed: int
+    """Of the first rollout for each."""
     healthy: Rung
     rungs: tuple[Rung, ...]
     """Those that were asked for, from the smallest to the largest."""
 
     @property
+    def scenario(self) -> Scenario:
+        """Under which versions were tried."""
+        return self.setup.scenario
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether so many healthy versions are rolled back that a rollback tells nothing."""
+        return self.healthy.found.value > FALSE_ALARMS
+
+    @property
     def smallest(self) -> Rung | None:
-        """The smallest regression that is found; None where even the largest is not."""
+        """The smallest regression that is found; None where none is, or rollbacks tell nothing."""
+        if self.tells_nothing:
+            return None
         return next((rung for rung in self.rungs if rung.is_found), None)
 
 
@@ -82,11 +102,25 @@ class Plan:
     """None where nobody said how many requests there are."""
     assumed: tuple[str, ...] = ()
     """Metrics whose custom queries were taken to stay inside of their limits."""
+    uncounted: str = ""
+    """Protocol of the service where Istio does not count its requests; else empty."""
 
 
 def plan_of(setup: Setup) -> Plan:
     """Return the plan of a rollout, without what its analysis can find."""
-    return Plan(timetable_of(setup), assumed=tuple(assumed_answers(setup)))
+    times = timetable_of(setup)
+    return Plan(times, assumed=tuple(assumed_answers(setup)), uncounted=uncounted(times.spec))
+
+
+def ladder_of(base_error_rate: float) -> tuple[float, ...]:
+    """Return by how much more often than stable a version can fail; the last one always fails.
+
+    Example:
+        >>> ladder_of(0.75)
+        (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25)
+    """
+    room = round(1 - base_error_rate, 9)
+    return (*(extra for extra in LADDER if extra < room), room)
 
 
 def detect(setup: Setup, runs: int, seed: int, player: Player, progress: Progress) -> Detection:
@@ -98,18 +132,28 @@ def detect(setup: Setup, runs: int, seed: int, player: Player, progress: Progres
         seed: Of the first rollout.
         player: Plays them.
         progress: Told how many are done.
+
+    Raises:
+        UsageProblemError: no version can fail more often than stable.
     """
+    ladder = ladder_of(setup.scenario.base_error_rate)
+    if not ladder[-1]:
+        raise UsageProblemError(
+            "every request to stable fails (--base-error-rate), so that no version can be worse"
+        )
     asking = _Asking(setup, runs, seed, player, progress)
+    healthy = asking.rung(0.0)
     rungs: dict[int, Rung] = {}
-    low, high = 0, len(LADDER)
+    low, high = 0, len(ladder)
     while low < high:
         middle = (low + high) // 2
-        rungs[middle] = asking.rung(LADDER[middle])
+        rungs[middle] = asking.rung(ladder[middle])
         low, high = (low, middle) if rungs[middle].is_found else (middle + 1, high)
     return Detection(
-        scenario=setup.scenario,
+        setup=setup,
         runs=runs,
-        healthy=asking.rung(0.0),
+        seed=seed,
+        healthy=healthy,
         rungs=tuple(rung for _, rung in sorted(rungs.items())),
     )
 
@@ -133,7 +177,8 @@ class _Asking:
             missed = sum(not _is_found(end) for end in ends)
             if extra and (missed > (1 - SURE) * self.runs or (not missed and len(ends) >= ENOUGH)):
                 break  # more cannot change the answer
-        return _rung(extra, ends)
+        worst = ladder_of(self.setup.scenario.base_error_rate)[-1]
+        return replace(_rung(extra, ends), always_fails=extra == worst)
 
     def _batches(self) -> Iterator[range]:
         seeds = seeds_of(self.seed, self.runs)
@@ -141,7 +186,7 @@ class _Asking:
 
     def _setup(self, extra: float) -> Setup:
         scenario = self.setup.scenario
-        errors = min(1.0, scenario.base_error_rate + extra)
+        errors = round(scenario.base_error_rate + extra, 9)
         bad = Event(canary=Change(errors=errors))
         return replace(self.setup, scenario=replace(scenario, events=(bad,) if extra else ()))
 

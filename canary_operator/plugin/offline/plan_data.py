@@ -4,7 +4,7 @@ from typing import Any
 
 from canary_operator.plugin.offline.plan import Detection, Plan, Rung
 from canary_operator.plugin.offline.simulation.exported import (
-    scenario_data,
+    setup_data,
     share_data,
     spread_data,
 )
@@ -48,12 +48,21 @@ def _step_data(planned: PlannedStep) -> dict[str, Any]:
 def _detection_data(found: Detection) -> dict[str, Any]:
     smallest = found.smallest
     return {
-        **scenario_data(found.scenario),
+        **setup_data(found.setup),
         "runs": found.runs,
+        "seed": found.seed,
         "healthy": _rung_data(found.healthy),
         "regressions": [_rung_data(rung) for rung in found.rungs],
         "smallest": smallest.extra if smallest else None,
+        "reason": _reason(found),
     }
+
+
+def _reason(found: Detection) -> str | None:
+    """Return why there is no smallest regression; None where there is one."""
+    if found.tells_nothing:
+        return "HealthyVersionsRolledBack"
+    return None if found.smallest else "NothingFound"
 
 
 def _rung_data(rung: Rung) -> dict[str, Any]:

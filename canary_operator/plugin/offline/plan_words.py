@@ -3,7 +3,9 @@
 from datetime import timedelta
 from math import ceil, floor, log10
 
+from canary_operator.domain.durations import format_duration
 from canary_operator.domain.figures import amount, number
+from canary_operator.domain.spec import RolloutSpec
 from canary_operator.plugin.offline.plan import SURE, Detection, Rung
 from canary_operator.plugin.offline.simulation.told import interval_words, percent, since_start
 
@@ -26,25 +28,50 @@ def rounded_up(rps: float) -> str:
 
 def rung_name(rung: Rung) -> str:
     """Return what a version is like, for example `+0.5 points`."""
+    if rung.always_fails:
+        return "always fails"
     return f"+{_points(rung)}" if rung.extra else "healthy"
 
 
 def smallest_words(found: Detection) -> str:
     """Return the smallest regression that is found, in a sentence or two."""
     rung = found.smallest
+    if found.tells_nothing:
+        return (
+            "This analysis rolls back healthy versions, too "
+            f"({percent(found.healthy.found.value)}), so it tells nothing about regressions."
+        )
     if rung is None or rung.seconds is None or rung.hurt is None:
         return (
             f"No regression is found in {number(ALL * SURE)} % of the rollouts, not even that of "
             "a version that always fails."
         )
     took = since_start(timedelta(seconds=rung.seconds.median))
-    words = _points(rung).replace("point", "percentage point")
+    points = _points(rung).replace("point", "percentage point")
+    words = "always fails" if rung.always_fails else f"fails {points} more often than stable"
+    share = rung.found
     return (
-        f"A version that fails {words} more often than stable is found in "
-        f"{percent(rung.found.value)} of the rollouts: it is rolled back after {took} and "
-        f"{amount(rung.hurt.median)} requests that go wrong (medians; one in twenty rollouts: "
-        f"more than {amount(rung.hurt.p95)})."
+        f"A version that {words} is found in {percent(share.value)} of the rollouts "
+        f"({share.count} of {share.of}; {interval_words(share)}). Those that are found are rolled "
+        f"back after {took} and {amount(rung.hurt.median)} requests that go wrong (medians); in "
+        f"one in twenty of them more than {amount(rung.hurt.p95)} go wrong."
     )
+
+
+def assumed_words(found: Detection, spec: RolloutSpec) -> str:
+    """Return what was taken for granted where versions were tried."""
+    parts = [f"pods start in {format_duration(found.setup.pod_start)}"]
+    if any(step.approval for step in spec.strategy.resolved_steps):
+        after = found.scenario.approve_after
+        never = "nobody approves"
+        parts.append(never if after is None else f"approvals come after {format_duration(after)}")
+    return f"Assumed: {', '.join(parts)}."
+
+
+def only_latency_decides(spec: RolloutSpec) -> bool:
+    """Whether no metric that decides can see that requests fail."""
+    decides = [one for one in spec.analysis.metrics if one.compared and not one.dry_run]
+    return bool(decides) and all(one.latency is not None for one in decides)
 
 
 def healthy_words(found: Detection) -> str:

@@ -4,6 +4,8 @@ On the left, over the earliest times of the rollout: the weight, the pods, and t
 check sees beside what it needs. On the right, where it was asked for, what the analysis finds.
 """
 
+import errno
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -21,9 +23,9 @@ from canary_operator.plugin.offline.plot_panels import (
     draw_requests,
     draw_weight,
     length,
-    mark_detection,
     style,
 )
+from canary_operator.plugin.offline.simulation.setup import is_timed
 from canary_operator.plugin.offline.simulation.told import since_start, surroundings_words
 from canary_operator.plugin.offline.timetable import Timetable
 
@@ -53,6 +55,24 @@ def format_of(path: Path) -> str:
         ) from error
     del mpl
     return found
+
+
+def check_place(path: Path) -> None:
+    """Find out, before anything is played, whether a picture can be drawn into a file.
+
+    Raises:
+        UsageProblemError: it is of a kind that cannot be drawn.
+        PluginError: nothing can be drawn here, or not there.
+    """
+    format_of(path)
+    place = path if path.exists() else path.parent
+    problem = 0 if os.access(place, os.W_OK) else errno.EACCES
+    if not path.exists() and not place.is_dir():
+        problem = errno.ENOTDIR if place.exists() else errno.ENOENT
+    if path.is_dir():
+        problem = errno.EISDIR
+    if problem:
+        raise PluginError(f"{path} cannot be written: {os.strerror(problem)}")
 
 
 def write(plan: Plan, path: Path) -> None:
@@ -93,11 +113,10 @@ def draw(plan: Plan) -> "Figure":
     for panel in (weight, pods, requests):
         style(panel)
         panel.tick_params(labelbottom=panel is requests)
-    _time_axis(requests, times, marked=found is not None)
+    _time_axis(requests, times)
     if found:
         side = figure.add_gridspec(1, 1, left=0.715, right=0.975, top=0.865, bottom=0.085)
         draw_detection(figure.add_subplot(side[0]), found)
-        mark_detection(weight, times, found)
     _write_titles(figure, plan)
     return figure
 
@@ -114,18 +133,17 @@ def _write_titles(figure: "Figure", plan: Plan) -> None:
         "compared with stable" if analysis.comparison else "against limits",
     ]
     if found:
-        parts.append(surroundings_words(found.scenario))
+        parts.append(surroundings_words(found.scenario, timed=is_timed(times.spec)))
     figure.text(left, 0.915, ", ".join(parts), fontsize=10, color=MUTED)
 
 
-def _time_axis(panel: "Axes", times: Timetable, *, marked: bool) -> None:
+def _time_axis(panel: "Axes", times: Timetable) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     panel.set_xlim(0, length(times))
     panel.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 1.5, 2, 3, 6, 10]))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
-    dotted = "; red: median rollback of a regression" if marked else ""
-    panel.set_xlabel(f"earliest time since the start; triangles: checks{dotted}", color=INK)
+    panel.set_xlabel("earliest time since the start; triangles: checks", color=INK)
 
 
 def _clock(seconds: float) -> str:

@@ -121,16 +121,6 @@ def draw_requests(panel: "Axes", plan: Plan) -> None:
     panel.set_ylim(min(shown) / 3, max(shown) * 5)
 
 
-def mark_detection(panel: "Axes", times: Timetable, found: Detection) -> None:
-    """Mark when regressions that are found are rolled back."""
-    shown = [rung for rung in found.rungs if rung.is_found and rung.seconds is not None]
-    for row, rung in enumerate(reversed(shown)):
-        assert rung.seconds is not None  # noqa: S101 - for the type checker
-        at = min(rung.seconds.median, length(times))
-        height = 0.93 - 0.085 * row
-        _mark(panel, at, rung_name(rung), BAD, height)
-
-
 def _mark(panel: "Axes", at: float, words: str, colour: str, height: float) -> None:
     panel.axvline(at, color=colour, linewidth=1.1, linestyle=":")
     late = at > 0.6 * panel.get_xlim()[1]

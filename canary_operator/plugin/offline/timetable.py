@@ -1,22 +1,24 @@
 """When the steps of a rollout come at the earliest, with how many pods and requests.
 
 The times are those of a rollout that is played by the operator's own rules, with pods that are
-available at once, approvals that come at once, and checks that pass.
+available at once, approvals that come at once, a Prometheus that knows everything at once, and
+checks that pass. It begins at several moments between two at which checks are made; the beginning
+with the earliest promotion counts.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from math import ceil, sqrt
+from math import sqrt
 
-from canary_operator.domain.capacity import canary_pods
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.spec import Analysis, RolloutSpec, Step
 from canary_operator.plugin.exits import Exit, PluginError
 from canary_operator.plugin.offline.simulation.play import simulate
 from canary_operator.plugin.offline.simulation.scenario import Scenario
-from canary_operator.plugin.offline.simulation.setup import Setup, examine
-from canary_operator.plugin.offline.simulation.timeline import Ending, Turn
+from canary_operator.plugin.offline.simulation.setup import Setup, examine, uncounted
+from canary_operator.plugin.offline.simulation.timeline import Ending, Timeline, Turn
+from canary_operator.plugin.offline.simulation.told import uncounted_words
 
 ALL = 100
 PLENTY = 1_000_000.0
@@ -26,8 +28,11 @@ AT_ONCE = timedelta()
 QUICK = timedelta(microseconds=1)
 """A time to a response, shorter than every limit."""
 
-SURGE = 4
-"""Stable's Deployment may have one more pod for each so many while it is rolled: 25 %."""
+BEGINNINGS = 12
+"""Moments between two at which checks are made, from each of which the rollout is played."""
+
+MANY_CHECKS = 1200
+"""Checks of all beginnings together; long rollouts are played from fewer."""
 
 Z90 = 1.644854
 """Standard normal quantile that 5 % exceed."""
@@ -41,8 +46,8 @@ class Look:
     """What it looks back on."""
     canary_share: float
     """Share of the requests that the canary gets, 0 to 1."""
-    average_rps: float
-    """Requests a second of both versions with which a check has enough on average."""
+    half_rps: float
+    """Requests a second of both versions with which one of two checks has enough."""
     needed_rps: float
     """Requests a second of both versions with which 19 of 20 checks have enough."""
 
@@ -100,11 +105,14 @@ def timetable_of(setup: Setup) -> Timetable:
         PluginError: the rollout is never promoted, whatever its version is like.
     """
     spec = examine(setup)
-    timeline = simulate(_smooth(setup, spec), aligned=True)
+    timeline = _earliest(_smooth(setup, spec))
     end = timeline.end
     if end.ending is not Ending.PROMOTED:
         told = f"{setup.namespace}/{setup.name} is never promoted, not even at its best"
-        raise PluginError(f"{told}: {end.reason}. {end.message}", code=Exit.FAILED)
+        why = f"{end.reason}. {end.message}"
+        if protocol := uncounted(spec):
+            why = f"{why} {uncounted_words(protocol)}"
+        raise PluginError(f"{told}: {why}", code=Exit.FAILED)
     turns = [one for one in timeline.entries if isinstance(one, Turn)]
     steps = spec.strategy.resolved_steps
     raised = [_raised(turns, index) for index in range(len(steps))]
@@ -131,7 +139,7 @@ def timetable_of(setup: Setup) -> Timetable:
             for index, (step, turn, end) in enumerate(zip(steps, raised, ends, strict=True))
         ),
         promoted_at=end.took,
-        promotion_pods=_promotion_pods(spec),
+        promotion_pods=timeline.most_pods,
     )
 
 
@@ -147,7 +155,12 @@ def look_at(step: Step, analysis: Analysis, window: timedelta) -> Look | None:
     share = step.weight / ALL
     least = min(share, 1 - share) if compared and share < 1 else share
     per_rps, needed = least * length.total_seconds(), analysis.min_requests
-    return Look(length, share, needed / per_rps, mean_for(needed) / per_rps)
+    return Look(length, share, median_for(needed) / per_rps, mean_for(needed) / per_rps)
+
+
+def median_for(least: int) -> float:
+    """Return the mean of a Poisson number that is at least `least` in one of two cases."""
+    return max(1, least) - 1 / 3
 
 
 def mean_for(least: int) -> float:
@@ -176,11 +189,17 @@ def _smooth(setup: Setup, spec: RolloutSpec) -> Setup:
     return replace(setup, spec=running, scenario=scenario, pod_start=AT_ONCE)
 
 
+def _earliest(setup: Setup) -> Timeline:
+    """Return the play with the earliest promotion, and among those with the earliest raises."""
+    first = simulate(setup, late=0.0)
+    if first.end.ending is not Ending.PROMOTED:
+        return first
+    beginnings = max(1, min(BEGINNINGS, MANY_CHECKS // max(1, len(first.checks))))
+    others = (simulate(setup, late=at / beginnings) for at in range(1, beginnings))
+    promoted = [one for one in (first, *others) if one.end.ending is Ending.PROMOTED]
+    return min(promoted, key=lambda one: (one.end.took, one.weights))
+
+
 def _raised(turns: Iterable[Turn], index: int) -> Turn:
     """Return the turn that raised the weight to that of a step."""
     return next(turn for turn in turns if turn.weight and turn.step == index)
-
-
-def _promotion_pods(spec: RolloutSpec) -> int:
-    replicas, last = spec.replicas, spec.strategy.resolved_steps[-1]
-    return replicas + ceil(replicas / SURGE) + canary_pods(replicas, last.weight)

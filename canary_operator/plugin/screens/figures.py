@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from canary_operator.domain.figures import amount, odds
+from canary_operator.domain.figures import odds
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.status import Judgement, Requests, Verdict
+from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.offline.simulation.timeline import Check, Timeline
-from canary_operator.plugin.screens.words import VERDICT_STYLES, verdict_text
+from canary_operator.plugin.screens.words import VERDICT_STYLES, bad_text, verdict_text
 
 GAP = 2
 """Blanks between columns."""
@@ -104,10 +104,10 @@ class Figures:
             METRIC: f"{name} (dry run)" if judgement.dry_run else name,
             VALUE: judgement.value or self.sheet.glyphs.dash,
             ODDS: "" if judgement.odds is None else odds(judgement.odds),
-            CANARY: _bad(judgement.canary),
+            CANARY: bad_text(judgement.canary),
             LIMIT: judgement.threshold,
             REASON: "" if reason in PLAIN_REASONS else str(reason),
-            STABLE: _bad(judgement.stable),
+            STABLE: bad_text(judgement.stable),
         }
 
 
@@ -124,7 +124,3 @@ def _is_stable(cells: Cells) -> bool:
 def _fitted(cell: str, figure: _Figure, width: int) -> str:
     shown = cell if len(cell) <= width else ""
     return shown.rjust(width) if figure.right else shown.ljust(width)
-
-
-def _bad(requests: Requests | None) -> str:
-    return f"{amount(requests.bad)} of {amount(requests.requests)}" if requests else ""

@@ -11,16 +11,20 @@ from canary_operator.domain.figures import amount
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.offline.plan import Detection, Plan, Rung
 from canary_operator.plugin.offline.plan_words import (
+    assumed_words,
     healthy_words,
+    only_latency_decides,
     rounded_up,
     rung_name,
     smallest_words,
 )
+from canary_operator.plugin.offline.simulation.setup import is_timed
 from canary_operator.plugin.offline.simulation.told import (
     interval_words,
     percent,
     since_start,
     surroundings_words,
+    uncounted_words,
 )
 from canary_operator.plugin.offline.timetable import PlannedStep, Timetable
 from canary_operator.plugin.screens.fitting import fitting_table
@@ -49,7 +53,10 @@ _STEPS = (
         )
     ),
 )
-_SPARE_OF_STEPS = ("STABLE/S", "HOLD", "ALL PODS", "CANARY/S", "CHECKS")
+_SPARE_OF_STEPS = (
+    *("STABLE/S", "HOLD", "ALL PODS", "CANARY/S", "CHECKS"),
+    *("CANARY PODS", "NEXT", "PER CHECK", "NEEDS"),
+)
 _RUNGS = (
     Column("VERSION"),
     Column("ROLLED BACK", right=True),
@@ -60,7 +67,10 @@ _RUNGS = (
     Column("MEDIAN HURT", right=True),
     Column("HURT, 95 %", right=True),
 )
-_SPARE_OF_RUNGS = ("TIME, 95 %", "95 % INTERVAL")
+_SPARE_OF_RUNGS = (
+    *("TIME, 95 %", "95 % INTERVAL"),
+    *("HURT, 95 %", "MEDIAN HURT", "UNDECIDED", "MEDIAN TIME"),
+)
 
 
 def plan_screen(plan: Plan, sheet: Sheet) -> list[RenderableType]:
@@ -70,7 +80,7 @@ def plan_screen(plan: Plan, sheet: Sheet) -> list[RenderableType]:
     notes = [*_notes(plan, rps)]
     if notes:
         told += [Text(), *(Text(sheet.text(words), style) for words, style in notes)]
-    found = _detection(plan.detection, sheet) if plan.detection else _not_asked(plan)
+    found = _detection(plan, plan.detection, sheet) if plan.detection else _not_asked(plan)
     return [*told, Text(), *found]
 
 
@@ -97,7 +107,9 @@ def _heading(times: Timetable, sheet: Sheet) -> Iterator[Text]:
     deadline = format_duration(spec.strategy.progress_deadline)
     yield Text(sheet.text(f"{pods}; {how}; rolled back after {deadline} without progress."))
     yield Text(
-        "Times are the earliest: pods start and people approve at once, checks pass.", "muted"
+        "Times of the earliest promotion: pods start, people approve and Prometheus knows at once; "
+        "checks pass.",
+        "muted",
     )
 
 
@@ -147,7 +159,7 @@ def _per_check(planned: PlannedStep, rps: float, sheet: Sheet) -> Text:
     expected = amount(look.canary_requests(rps))
     if rps >= look.needed_rps:
         return Text(f"{glyphs.passed} {expected}", "good")
-    if rps >= look.average_rps:
+    if rps >= look.half_rps:
         return Text(f"{glyphs.unclear} {expected}", "warn")
     return Text(f"{glyphs.failed} {expected}", "bad")
 
@@ -163,6 +175,8 @@ def _notes(plan: Plan, rps: float | None) -> Iterator[tuple[str, str]]:
         yield "spec.paused is true: nothing is raised before it is false.", "warn"
     if rps is not None:
         yield from _few_requests(times, rps)
+    if plan.uncounted:
+        yield uncounted_words(plan.uncounted), "warn"
     if plan.assumed:
         metrics = ", ".join(plan.assumed)
         yield f"Custom queries are taken to stay inside of their limits: {metrics}.", "warn"
@@ -171,8 +185,8 @@ def _notes(plan: Plan, rps: float | None) -> Iterator[tuple[str, str]]:
 def _few_requests(times: Timetable, rps: float) -> Iterator[tuple[str, str]]:
     """Yield at which steps there are too few requests, and how many it takes."""
     looks = [(one, one.look) for one in times.steps if one.look is not None]
-    few = [one for one, look in looks if rps < look.average_rps]
-    some = [one for one, look in looks if look.average_rps <= rps < look.needed_rps]
+    few = [one for one, look in looks if rps < look.half_rps]
+    some = [one for one, look in looks if look.half_rps <= rps < look.needed_rps]
     compared = times.spec.analysis.comparison is not None
     unclear = "does not count as a full one" if compared else "is inconclusive"
     if few:
@@ -201,11 +215,12 @@ def _not_asked(plan: Plan) -> Iterator[RenderableType]:
     yield Text(words, "muted")
 
 
-def _detection(found: Detection, sheet: Sheet) -> Iterator[RenderableType]:
-    around = surroundings_words(found.scenario)
+def _detection(plan: Plan, found: Detection, sheet: Sheet) -> Iterator[RenderableType]:
+    around = surroundings_words(found.scenario, timed=is_timed(plan.timetable.spec))
     head = f"What the analysis finds, with {around}; {amount(found.runs)} rollouts each at most:"
     yield Text(sheet.text(head))
     yield Text()
+    spec = plan.timetable.spec
     rungs = (found.healthy, *found.rungs)
     undecided = any(rung.undecided.count for rung in rungs)
     rows = [_rung(rung, undecided=undecided) for rung in rungs]
@@ -215,6 +230,13 @@ def _detection(found: Detection, sheet: Sheet) -> Iterator[RenderableType]:
     healthy = found.healthy
     bad = max(healthy.found.value, healthy.undecided.value) > SUSPICIOUS
     yield Text(sheet.text(healthy_words(found)), "warn" if bad else "good")
+    if only_latency_decides(spec):
+        words = (
+            "Only versions that fail were tried, and the metrics that decide see only how long "
+            "requests take: try simulate --scenario latency=2s."
+        )
+        yield Text(words, "warn")
+    yield Text(assumed_words(found, spec), "muted")
 
 
 def _rung(rung: Rung, *, undecided: bool) -> dict[str, Cell]:

@@ -9,7 +9,12 @@ from rich.text import Text
 from canary_operator.domain.figures import amount
 from canary_operator.plugin.console import Sheet
 from canary_operator.plugin.offline.simulation.outcomes import Group
-from canary_operator.plugin.offline.simulation.setup import Setup
+from canary_operator.plugin.offline.simulation.setup import (
+    Setup,
+    examine,
+    is_timed,
+    uncounted,
+)
 from canary_operator.plugin.offline.simulation.told import (
     interval_words,
     percent,
@@ -34,7 +39,10 @@ _COLUMNS = (
     Column("MEDIAN HURT", right=True),
     Column("HURT, 95 %", right=True),
 )
-_SPARE = ("", "TIME, 95 %", "HURT, 95 %", "95 % INTERVAL")
+_SPARE = (
+    *("", "TIME, 95 %", "HURT, 95 %", "95 % INTERVAL"),
+    *("MEDIAN HURT", "MEDIAN TIME", "OUTCOME"),
+)
 
 
 def runs_screen(
@@ -53,18 +61,19 @@ def runs_screen(
         assumed: Answers of custom queries that nobody gave.
         sheet: What it is drawn on.
     """
-    scenario = setup.scenario
+    scenario, spec = setup.scenario, examine(setup)
+    around = surroundings_words(scenario, timed=is_timed(spec))
     return [
         Text.assemble(
             (f"{setup.namespace}/{setup.name}", "title"),
             (f"   simulated {amount(len(seeds))} times, ", "muted"),
             (f"seeds {seeds.start} to {seeds.stop - 1}", "muted"),
         ),
-        Text(sheet.text(f"{surroundings_words(scenario)}. Scenario: {scenario.name}")),
+        Text(sheet.text(f"{around}. Scenario: {scenario.name}")),
         Text(),
         *outcomes_table(groups, sheet),
         *_example(groups),
-        *notes(assumed, sheet),
+        *notes(assumed, uncounted(spec), sheet),
     ]
 
 

@@ -29,6 +29,7 @@ from canary_operator.plugin.offline.simulation.told import (
     event_words,
     since_start,
     surroundings_words,
+    uncounted_words,
     when_words,
 )
 from canary_operator.plugin.screens.figures import GAP, Figures
@@ -62,11 +63,24 @@ def timeline_screen(timeline: Timeline, sheet: Sheet) -> list[RenderableType]:
     for row in _rows(timeline, sheet):
         grid.add_row(*row)
     told = [*_heading(timeline, sheet), Text(), grid, Text(), *_end(timeline, sheet)]
-    return [*told, *_missed(timeline, sheet), *notes(timeline.assumed, sheet)]
+    return [*told, *_missed(timeline, sheet), *_notes(timeline, sheet)]
 
 
-def notes(assumed: Mapping[str, float], sheet: Sheet) -> Iterator[RenderableType]:
-    """Yield what nobody can know without a Prometheus."""
+def _notes(timeline: Timeline, sheet: Sheet) -> Iterator[RenderableType]:
+    yield from notes(timeline.assumed, timeline.uncounted, sheet)
+
+
+def notes(assumed: Mapping[str, float], protocol: str, sheet: Sheet) -> Iterator[RenderableType]:
+    """Yield what nobody can know without a Prometheus, and what not even one can tell.
+
+    Args:
+        assumed: Answers of custom queries that nobody gave.
+        protocol: Of the service, where Istio does not count its requests; else empty.
+        sheet: What it is drawn on.
+    """
+    if protocol:
+        yield Text()
+        yield Text(sheet.text(f"Note: {uncounted_words(protocol)}"), "warn")
     if assumed:
         answers = ", ".join(f"{name}: {number(value)}" for name, value in assumed.items())
         words = (
@@ -85,7 +99,8 @@ def _heading(timeline: Timeline, sheet: Sheet) -> Iterator[Text]:
         (f", seed {timeline.seed}", "muted"),
     )
     scenario = timeline.scenario
-    yield Text(sheet.text(f"{surroundings_words(scenario)}. Scenario: {scenario.name}"))
+    around = surroundings_words(scenario, timed=timeline.timed)
+    yield Text(sheet.text(f"{around}. Scenario: {scenario.name}"))
 
 
 def _missed(timeline: Timeline, sheet: Sheet) -> Iterator[Text]:
@@ -162,7 +177,8 @@ def _end(timeline: Timeline, sheet: Sheet) -> Iterator[RenderableType]:
     style, glyphs = ENDING_STYLES[end.ending], sheet.glyphs
     signs = {Ending.PROMOTED: glyphs.passed, Ending.ROLLED_BACK: glyphs.failed}
     words = end.ending.value.replace("-", " ").capitalize()
-    line = f"{signs.get(end.ending, glyphs.unclear)} {words} after {since_start(end.took)}"
+    after = "since" if end.ending is Ending.WAITING else "after"
+    line = f"{signs.get(end.ending, glyphs.unclear)} {words} {after} {since_start(end.took)}"
     yield Text(line if end.ending is Ending.PROMOTED else f"{line}: {end.reason}", style)
     if end.ending is not Ending.PROMOTED:
         yield Text(sheet.text(by_plugin(end.message, timeline.namespace)))

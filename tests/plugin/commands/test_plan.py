@@ -61,6 +61,8 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_played(
 ) -> None:
     assert run([*ASKED, "--plot", str(tmp_path / "plan.pdf")]) == Exit.USAGE
     assert "a picture ends in .svg or .png" in capsys.readouterr().err
+    assert run([*ASKED, "--plot", str(tmp_path / "nowhere" / "plan.svg")]) == Exit.IMPOSSIBLE
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert run([*ASKED, "--plot", str(tmp_path / "plan.png")]) == Exit.IMPOSSIBLE
     assert "pip install 'canary-operator[playground]'" in capsys.readouterr().err
@@ -70,6 +72,11 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_played(
     ("arguments", "code", "message"),
     [
         (["-f", GOOD, "--base-error-rate", "5"], Exit.USAGE, "--base-error-rate: '5' is no share"),
+        (
+            ["-f", GOOD, "--rps", "9", "--base-error-rate", "100%"],
+            Exit.USAGE,
+            "no version can be worse",
+        ),
         (["-f", GOOD, "--runs", "5"], Exit.USAGE, "Invalid value for '--runs'"),
         (["-f", "none.yaml"], Exit.IMPOSSIBLE, "none.yaml cannot be read"),
     ],

@@ -81,7 +81,7 @@ def test_many_rollouts_in_several_processes_are_the_same(capsys: Said) -> None:
     arguments = ["simulate", "-f", GOOD, "-o", "json", "--scenario", "errors=2%", "--runs"]
     assert run([*arguments, str(FEW_RUNS + 10)]) == Exit.DONE
     many = json.loads(capsys.readouterr().out)
-    assert sum(one["runs"] for one in many["outcomes"]) == FEW_RUNS + 10
+    assert sum(one["count"] for one in many["outcomes"]) == FEW_RUNS + 10
     seed = many["outcomes"][-1]["exampleSeed"]
     run(["simulate", "-f", GOOD, "-o", "json", "--scenario", "errors=2%", "--seed", str(seed)])
     one = json.loads(capsys.readouterr().out)
@@ -131,6 +131,8 @@ def test_a_scenario_file(capsys: Said, tmp_path: Path) -> None:
         (["-f", GOOD, "--scenario", "errors=5"], "did you mean 5%?"),
         (["-f", GOOD, "--scenario", "nonsense"], "'nonsense' is unknown"),
         (["-f", GOOD, "--scenario", "none.yaml"], "none.yaml: No such file or directory"),
+        (["-f", GOOD, "--pod-start", "1000000h"], "'1000000h' is too long, or has too many"),
+        (["-f", GOOD, "-f", GOOD], "They have the same name: give each its own, or keep one."),
         (["-f", GOOD, "--rps", "x"], "--rps: 'x' is no number of requests a second"),
         (["-f", GOOD, "--runs", "0"], "Invalid value for '--runs'"),
         (["-f", GOOD, "--seed", "-1"], "Invalid value for '--seed'"),
@@ -188,6 +190,10 @@ def test_progress_is_shown_to_somebody_who_looks(
     out, err = capsys.readouterr()
     assert json.loads(out)["runs"] == 3
     assert "rollouts" in err
+    assert run(["simulate", "-f", GOOD, "--runs", "3", "--ascii", "--no-color"]) == Exit.DONE
+    err = capsys.readouterr().err
+    assert err.isascii()
+    assert "\x1b[3" not in err
 
 
 def test_the_list_of_commands_says_the_same() -> None:

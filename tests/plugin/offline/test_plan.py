@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from canary_operator.domain.capacity import canary_pods
+from canary_operator.domain.spec import parse_spec
 from canary_operator.plugin.exits import Exit, PluginError
 from canary_operator.plugin.offline.plan import (
     BATCH,
@@ -23,17 +24,21 @@ from canary_operator.plugin.offline.plan import (
     Plan,
     Rung,
     detect,
+    ladder_of,
     plan_of,
 )
 from canary_operator.plugin.offline.plan_data import plan_data
 from canary_operator.plugin.offline.plan_words import (
+    assumed_words,
     healthy_words,
+    only_latency_decides,
     rounded_up,
     rung_name,
     smallest_words,
 )
-from canary_operator.plugin.offline.plot import format_of, write
+from canary_operator.plugin.offline.plot import check_place, format_of, write
 from canary_operator.plugin.offline.simulation.outcomes import Share, Spread
+from canary_operator.plugin.offline.simulation.play import simulate
 from canary_operator.plugin.offline.simulation.runs import Progress, player
 from canary_operator.plugin.offline.simulation.scenario import Scenario
 from canary_operator.plugin.offline.simulation.setup import Setup
@@ -76,8 +81,8 @@ def test_pods_are_those_that_the_operator_asks_for() -> None:
 def test_a_hold_that_no_interval_divides_waits_for_the_next_check() -> None:
     steps = {"steps": [{"weight": 10, "hold": "70s"}, {"weight": 50, "hold": "0s"}]}
     times = timetable_of(setup(strategy=steps))
-    assert [one.ends_at.total_seconds() for one in times.steps] == [70, 135]
-    assert [at.total_seconds() for at in times.steps[0].checks_at] == [60]
+    assert [one.ends_at.total_seconds() for one in times.steps] == [70, 130]
+    assert [at.total_seconds() for at in times.steps[0].checks_at] == [62.5]
 
 
 def test_a_comparison_checks_every_interval() -> None:
@@ -111,9 +116,6 @@ def test_equal_weights_are_steps_of_their_own() -> None:
             id="a person approves",
         ),
         pytest.param(
-            {"strategy": {"steps": [{"weight": 50, "hold": "4m"}]}, "replicas": 0}, id="no pods"
-        ),
-        pytest.param(
             {"analysis": SPEC["analysis"] | {"minRequests": 1_000_000_000}}, id="many requests"
         ),
         pytest.param(
@@ -136,6 +138,29 @@ def test_a_rollout_that_cannot_be_promoted_says_why() -> None:
         timetable_of(setup(strategy=strategy, analysis={"comparison": {}}))
 
 
+def test_a_service_whose_requests_nobody_counts_says_why() -> None:
+    service = {"port": 5432, "portName": "tcp-sql"}
+    with pytest.raises(PluginError, match=r"NoData.* declared as tcp, whose requests Istio"):
+        timetable_of(setup(service=service))
+    plan = plan_of(setup(service=service, analysis=SPEC["analysis"] | {"metrics": [QUERY]}))
+    assert plan.uncounted == "tcp"
+
+
+def test_without_replicas_there_is_nothing_to_plan() -> None:
+    with pytest.raises(PluginError, match="nothing serves, so there is nothing to play"):
+        timetable_of(setup(replicas=0))
+
+
+def test_no_beginning_and_no_moment_of_a_scrape_is_earlier() -> None:
+    """A window of two scrapes would otherwise be inconclusive, depending on when it begins."""
+    analysis = SPEC["analysis"] | {"interval": "15s", "window": "30s"}
+    steps = {"steps": [{"weight": 10, "hold": "47s"}, {"weight": 50, "hold": "0s"}]}
+    times = timetable_of(setup(analysis=analysis, strategy=steps))
+    for seed in range(20):
+        quick = replace(setup(analysis=analysis, strategy=steps), pod_start=timedelta())
+        assert simulate(quick, seed).end.took >= times.promoted_at
+
+
 # Requests.
 
 
@@ -156,7 +181,7 @@ def test_a_limit_needs_requests_of_the_canary_in_its_window() -> None:
     assert look is not None
     assert look.length == 60 * SECOND
     assert look.canary_requests(100) == pytest.approx(60)
-    assert look.average_rps == pytest.approx(20 / 0.6)
+    assert look.half_rps == pytest.approx((20 - 1 / 3) / 0.6)
     assert look.needed_rps == pytest.approx(mean_for(20) / 0.6)
 
 
@@ -165,7 +190,7 @@ def test_a_comparison_needs_requests_of_both_versions_in_its_interval() -> None:
     analysis = {"interval": "20s", "minRequests": 5, "comparison": {}}
     looks = [one.look for one in timetable_of(setup(strategy=steps, analysis=analysis)).steps]
     assert [look.length for look in looks if look] == [20 * SECOND, 20 * SECOND]
-    assert [look.average_rps for look in looks if look] == pytest.approx([2.5, 2.5])
+    assert [look.half_rps for look in looks if look] == pytest.approx([7 / 3, 7 / 3])
 
 
 def test_custom_queries_count_no_requests() -> None:
@@ -187,8 +212,9 @@ class Scripted:
     def play(self, setup: Setup, seeds: Sequence[int], progress: Progress) -> list[End]:
         events = setup.scenario.events
         errors = events[0].canary.errors if events else None
-        extra = 0.0 if errors is None else errors - setup.scenario.base_error_rate
-        self.asked.append((round(extra, 4), len(seeds)))
+        base = setup.scenario.base_error_rate
+        extra = 0.0 if errors is None else round(errors - base, 4)
+        self.asked.append((extra, len(seeds)))
         progress(len(seeds))
         return [self.ends(extra, seed) for seed in seeds]
 
@@ -202,10 +228,10 @@ def end(reason: str, seconds: float = 60, failed: int = 5) -> End:
     return End(ending, reason, "", seconds * SECOND, 50, Hurt(100, failed))
 
 
-@pytest.mark.parametrize("least", [*LADDER, 2.0])
+@pytest.mark.parametrize("least", [*LADDER[:-1], 0.999, 2.0])
 def test_the_smallest_regression_is_found_by_bisection(least: float) -> None:
     def ends(extra: float, _: int) -> End:
-        found = extra and extra >= min(least, 0.999) - 1e-9 and least <= 1
+        found = extra and extra >= least
         return end("AnalysisFailed") if found else end("Promoted")
 
     played = Scripted(ends)
@@ -272,22 +298,99 @@ NEVER = Rung(1.0, Share(0, 20), Share(20, 20), None, None)
 
 
 def detection(*rungs: Rung, healthy: Rung = HEALTHY) -> Detection:
-    return Detection(Scenario(rps=100.0), 100, healthy, rungs)
+    return Detection(setup(), 100, 0, healthy, rungs)
 
 
 def test_what_is_found_in_words() -> None:
     assert smallest_words(detection(MISSED, FOUND)) == (
         "A version that fails 1 percentage point more often than stable is found in 96 % of the "
-        "rollouts: it is rolled back after 2:37 and 10 requests that go wrong (medians; one in "
-        "twenty rollouts: more than 61)."
+        "rollouts (96 of 100; 90.2 % to 98.4 %). Those that are found are rolled back after 2:37 "
+        "and 10 requests that go wrong (medians); in one in twenty of them more than 61 go wrong."
     )
     assert "2 percentage points more" in smallest_words(detection(replace(FOUND, extra=0.02)))
     assert smallest_words(detection(NEVER)).startswith("No regression is found in 95 %")
-    assert [rung_name(rung) for rung in (HEALTHY, MISSED, FOUND)] == [
+    always = replace(FOUND, extra=0.999, always_fails=True)
+    assert smallest_words(detection(always)).startswith("A version that always fails is found in")
+    assert [rung_name(rung) for rung in (HEALTHY, MISSED, FOUND, always)] == [
         "healthy",
         "+0.5 points",
         "+1 point",
+        "always fails",
     ]
+
+
+def test_where_healthy_versions_are_rolled_back_too_nothing_is_found() -> None:
+    """A limit that every version misses: that says nothing about regressions."""
+    played = Scripted(lambda _extra, _seed: end("AnalysisFailed"))
+    found = detect(setup(), 100, 0, played, lambda _: None)
+    assert played.asked[0][0] == 0, "healthy versions are tried first"
+    assert found.tells_nothing
+    assert found.smallest is None
+    assert smallest_words(found) == (
+        "This analysis rolls back healthy versions, too (100 %), so it tells nothing about "
+        "regressions."
+    )
+    data = plan_data(replace(plan_of(setup()), detection=found))["detection"]
+    assert (data["smallest"], data["reason"]) == (None, "HealthyVersionsRolledBack")
+
+
+@pytest.mark.parametrize(("alarms", "tells"), [(20, True), (21, False)])
+def test_a_claim_needs_few_false_alarms(alarms: int, tells: bool) -> None:
+    healthy = replace(HEALTHY, found=Share(alarms, 100))
+    assert (detection(FOUND, healthy=healthy).smallest is not None) == tells
+
+
+@pytest.mark.parametrize(
+    ("base", "ladder"),
+    [
+        (0.0, LADDER),
+        (0.5, (*LADDER[:-1],)),
+        (0.997, (0.001, 0.002, 0.003)),
+    ],
+)
+def test_no_version_fails_more_than_always(base: float, ladder: tuple[float, ...]) -> None:
+    assert ladder_of(base) == ladder
+
+
+def test_where_every_request_fails_nothing_can_be_worse() -> None:
+    one = setup()
+    one = replace(one, scenario=replace(one.scenario, base_error_rate=1.0))
+    with pytest.raises(PluginError, match="no version can be worse"):
+        detect(one, 20, 0, Scripted(lambda _extra, _seed: end("Promoted")), lambda _: None)
+
+
+def test_what_is_assumed_in_words() -> None:
+    assert assumed_words(detection(), parse_spec(SPEC)) == "Assumed: pods start in 5s."
+    steps = {"steps": [{"weight": 1, "approval": True}]}
+    assert assumed_words(detection(), parse_spec(SPEC | {"strategy": steps})) == (
+        "Assumed: pods start in 5s, approvals come after 10s."
+    )
+
+
+@pytest.mark.parametrize(
+    ("metrics", "only"),
+    [
+        ([{"name": "a", "latency": {"percentile": 99, "max": "1s"}}], True),
+        (
+            [
+                {"name": "a", "latency": {"percentile": 99, "max": "1s"}},
+                {"name": "b", "successRate": {"min": 99}},
+            ],
+            False,
+        ),
+        (
+            [
+                {"name": "a", "latency": {"percentile": 99, "max": "1s"}},
+                {"name": "b", "successRate": {"min": 99}, "dryRun": True},
+            ],
+            True,
+        ),
+        ([QUERY], False),
+    ],
+)
+def test_whether_only_latency_decides(metrics: list[dict[str, Any]], only: bool) -> None:
+    analysis = SPEC["analysis"] | {"metrics": metrics}
+    assert only_latency_decides(parse_spec(SPEC | {"analysis": analysis})) == only
 
 
 def test_healthy_versions_in_words() -> None:
@@ -324,7 +427,8 @@ def test_a_plan_is_plain_data() -> None:
         "neededRequestsPerSecond": 4.646,
     }
     assert data["promotion"] == {"startsAt": 240.0, "endsAt": 240.0, "pods": 7}
-    assert data["detection"]["smallest"] == 0.01
+    assert (data["detection"]["smallest"], data["detection"]["reason"]) == (0.01, None)
+    assert (data["detection"]["podStart"], data["detection"]["seed"]) == (5.0, 0)
     assert [one["played"] for one in data["detection"]["regressions"]] == [20, 100, 20]
     assert plan_data(plan_of(setup()))["detection"] is None
 
@@ -370,5 +474,16 @@ def test_a_picture_without_matplotlib(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_picture_where_none_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "folder.svg").mkdir()
+    (tmp_path / "file").touch()
+    for place, problem in {
+        "nowhere/plan.png": "No such file or directory",
+        "folder.svg": "Is a directory",
+        "file/plan.svg": "Not a directory",
+    }.items():
+        with pytest.raises(PluginError, match=f"cannot be written: {problem}"):
+            check_place(tmp_path / place)
+    check_place(tmp_path / "plan.svg")
+    assert not (tmp_path / "plan.svg").exists()
     with pytest.raises(PluginError, match="cannot be written: No such file"):
         write(plan_of(setup()), tmp_path / "nowhere" / "plan.png")

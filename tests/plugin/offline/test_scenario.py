@@ -92,6 +92,8 @@ def test_words(text: str, expected: tuple[Event, ...]) -> None:
         ("errors=", "errors needs a value; write for example errors=5%"),
         ("latency=2", "'2' is no duration; write it such as 30s, 1m30s or 2h"),
         ("rps=many", "'many' is no number of requests a second, such as 100"),
+        ("rps=1e9", "'1e9' is more than the 10,000,000 requests a second at most"),
+        ("rps=nan", "'nan' is no number of requests a second, such as 100"),
         ("rps=-1", "'-1' is no number of requests a second, such as 100"),
         ("crashloop=3", "--scenario crashloop=3: crashloop takes no value"),
         ("errors=5%@step0", "'step0' is no moment of a rollout: write step2, a time such as 90s"),
@@ -100,7 +102,7 @@ def test_words(text: str, expected: tuple[Event, ...]) -> None:
         ("erors=5%", "'erors=5%' is unknown. Did you mean errors? Known are healthy, errors=5%"),
         ("", "'' is unknown. Known are healthy"),
         ("errors=5%,", "'' is unknown"),
-        ("healthy,outage", "'healthy' is unknown"),
+        ("healthy,outage", "healthy means that nothing happens, and stands alone"),
     ],
 )
 def test_words_that_mean_nothing(text: str, message: str) -> None:
@@ -204,6 +206,21 @@ def test_a_file_says_more_than_words(tmp_path: Path) -> None:
             Event(at=When(promotion=True), request="abort", queries={"carts": 1.0}),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "canary", "stable"),
+    [
+        ("both: {errors: 5%}, canary: {latency: 2s}", Change(0.05, None, 2 * SECOND), Change(0.05)),
+        ("both: {errors: 5%}, stable: {errors: 1%}", Change(0.05), Change(0.01)),
+        ("both: {errors: 5%}, canary: {errors: 0%}", Change(0.0), Change(0.05)),
+    ],
+)
+def test_what_is_said_of_one_version_outranks_what_is_said_of_both(
+    tmp_path: Path, changes: str, canary: Change, stable: Change
+) -> None:
+    found = read_file(written(tmp_path, f"events: [{{{changes}}}]")).scenario("mine")
+    assert (found.events[0].canary, found.events[0].stable) == (canary, stable)
 
 
 def test_an_empty_file_is_a_healthy_rollout(tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
 """Rollouts that are played: the operator's own decisions, and the world around them."""
 
 import math
+import os
 import pickle
-from collections.abc import Sequence
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +22,7 @@ from canary_operator.domain.revision import revision_of
 from canary_operator.domain.spec import Query
 from canary_operator.domain.status import Verdict
 from canary_operator.plugin.exits import Exit, PluginError
+from canary_operator.plugin.offline.simulation import runs
 from canary_operator.plugin.offline.simulation.exported import runs_data, timeline_data
 from canary_operator.plugin.offline.simulation.outcomes import (
     Share,
@@ -34,6 +40,7 @@ from canary_operator.plugin.offline.simulation.scenario import (
     When,
     parse_events,
 )
+from canary_operator.plugin.offline.simulation.scenario_file import read_file
 from canary_operator.plugin.offline.simulation.setup import Setup, assumed_answers, inside
 from canary_operator.plugin.offline.simulation.timeline import (
     Approved,
@@ -117,7 +124,7 @@ def test_every_wait_is_the_operators() -> None:
 
 
 def test_an_aligned_rollout_waits_for_no_slot() -> None:
-    timeline = simulate(setup(pod_start=timedelta(), base_error_rate=0.0), aligned=True)
+    timeline = simulate(setup(pod_start=timedelta(), base_error_rate=0.0), late=0.0)
     at = [moment.total_seconds() for moment, _ in timeline.weights]
     assert at == [0, 0, 60, 120, 180, 240]
 
@@ -157,9 +164,99 @@ def test_processes_and_one_process_give_the_same_ends() -> None:
     assert len(done) > 1, "progress is seen"
 
 
+@pytest.mark.parametrize("error", [OSError, ImportError, NotImplementedError])
+def test_where_no_process_can_be_started_one_is_enough(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runs, "ProcessPoolExecutor", refuse)
+    _check_plays_alone()
+
+
+def test_processes_that_are_ended_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_begin", _give_up)
+    _check_plays_alone()
+
+
+def _give_up() -> None:
+    os._exit(1)
+
+
+def _check_plays_alone() -> None:
+    seeds, done = seeds_of(0, FEW_RUNS + 1), []
+    with player(len(seeds)) as found:
+        assert len(found.play(setup("errors=50%"), seeds, done.append)) == len(seeds)
+    assert sum(done) == len(seeds)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found in /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_is_left_behind(number: signal.Signals) -> None:
+    file = str(EXAMPLES / "2-helloworld-v2.yaml")
+    program = "import sys; from canary_operator.plugin.main import main; main()"
+    command = [sys.executable, "-c", program, "simulate", "-f", file, "--runs", "100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as parent:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        assert _in_time(lambda: len(children.read_text().split()) > 2)  # with a tracker
+        pids = children.read_text().split()
+        parent.send_signal(number)
+        assert parent.wait(30) == -number
+        assert _in_time(lambda: not any(map(_runs, pids)))
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _in_time(holds: Callable[[], bool]) -> bool:
+    ends = time.monotonic() + 30
+    while not holds() and time.monotonic() < ends:
+        time.sleep(0.05)
+    return holds()
+
+
 def test_what_processes_are_handed_can_be_handed_on() -> None:
     one = setup("outage,rps=5", Event(queries={"a": 1.0}))
     assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_without_replicas_there_is_nothing_to_play() -> None:
+    with pytest.raises(PluginError, match="nothing serves, so there is nothing to play"):
+        play(replicas=0)
+
+
+def test_requests_that_istio_does_not_count_are_no_data() -> None:
+    timeline = play(service={"port": 5432, "portName": "tcp"})
+    assert timeline.uncounted == "tcp"
+    assert {verdict for _, verdict in timeline.verdicts} == {Verdict.INCONCLUSIVE}
+    assert timeline.end.reason == Reason.NO_DATA
+    compared = play(
+        service={"ports": [{"name": "x", "port": 80, "appProtocol": "mongo"}]}, analysis=COMPARED
+    )
+    assert compared.end.ending is not Ending.PROMOTED
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"port": 80},
+        {"port": 80, "portName": "grpc-web"},
+        {"ports": [{"name": "x", "port": 80, "appProtocol": "kubernetes.io/h2c"}]},
+    ],
+)
+def test_requests_that_istio_counts(service: dict[str, Any]) -> None:
+    assert play(service=service).uncounted == ""
+
+
+def test_who_waits_has_waited_since_its_last_progress() -> None:
+    end = play(strategy=APPROVAL, approve_after=None).end
+    assert end.ending is Ending.WAITING
+    assert end.took < 200 * SECOND
 
 
 def test_a_refused_spec_is_told_before_processes_start() -> None:
@@ -508,6 +605,29 @@ def test_a_timeline_is_plain_data() -> None:
     assert found["end"]["seconds"] == timeline.end.took.total_seconds()
 
 
+def test_what_was_played_can_be_played_again(tmp_path: Path) -> None:
+    """The events of the output are those of a scenario file."""
+    events = (
+        Event(
+            at=When(step=2),
+            lasts=90 * SECOND,
+            canary=Change(errors=0.001, latency=2 * SECOND),
+            stable=Change(hang_up=0.123456),
+            rps=5.0,
+            bypass=True,
+        ),
+        Event(at=When(promotion=True), prometheus_down=True, crash=True),
+        Event(at=When(after=SECOND), request="abort", canary=Change(errors=1.0)),
+    )
+    data = timeline_data(play("healthy", *events, base_error_rate=0.01 + 0.02))
+    file = tmp_path / "again.yaml"
+    file.write_text(yaml.safe_dump({"events": data["events"]}), encoding="utf-8")
+    assert read_file(file).scenario("again").events == events
+    assert data["baseErrorRate"] == 0.03
+    assert (data["baseLatency"], data["approveAfter"]) == (0.04, 10.0)
+    assert (data["podStart"], data["scrapeInterval"]) == (5.0, 15.0)
+
+
 def test_every_kind_of_entry_is_plain_data() -> None:
     timeline = play("rps=90@20s/5s", strategy=APPROVAL)
     kinds = {one["kind"] for one in timeline_data(timeline)["entries"]}
@@ -522,7 +642,7 @@ def test_runs_are_plain_data() -> None:
     assert yaml.safe_load(yaml.safe_dump(data)) == data
     assert (data["seed"], data["runs"]) == (3, 20)
     assert data["outcomes"][0]["outcome"] == "rolled-back"
-    assert data["outcomes"][0]["runs"] == 20
+    assert data["outcomes"][0]["count"] == 20
     assert data["outcomes"][0]["interval95"] == [pytest.approx(0.8389, abs=1e-4), 1.0]
 
 

@@ -282,6 +282,23 @@ def test_consecutive_windows_tile_while_prometheus_is_away() -> None:
     assert added(added(first, second), third) == found.window(120_000, 90_000)
 
 
+@pytest.mark.parametrize(
+    ("away", "ends", "before", "latest"),
+    [
+        ((60_000, 360_000), 400_000, 49_000, 394_000),  # 291 s before the window: known
+        ((60_000, 380_000), 410_000, 394_000, 409_000),  # 301 s: the first one inside
+        ((60_000, 420_000), 410_000, 49_000, 49_000),  # none inside: nothing
+    ],
+)
+def test_a_baseline_is_looked_for_as_far_back_as_the_product_does(
+    away: tuple[int, int], ends: int, before: int, latest: int
+) -> None:
+    found = prometheus(away=[away])
+    found.counters.pass_time(600_000, Flow((10.0, 100.0, 0.0), USUAL, USUAL).rates(timed=False))
+    known = found.counters
+    assert found.window(ends, 60_000) == taken(known.at(latest), known.at(before))
+
+
 def test_silence_is_no_view_at_all() -> None:
     found = prometheus()
     assert found.traffic((0,) * found.kinds.size) == {}

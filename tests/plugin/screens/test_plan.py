@@ -35,7 +35,7 @@ def plan(**changes: Any) -> Plan:
 
 
 def detection(rps: float, healthy: Rung, *rungs: Rung) -> Detection:
-    return Detection(Scenario(rps=rps), 100, healthy, rungs)
+    return Detection(Setup(SPEC, Scenario(rps=rps)), 100, 0, healthy, rungs)
 
 
 BUSY = detection(
@@ -49,7 +49,12 @@ QUIET = detection(
     30,
     Rung(0.0, Share(0, 100), Share(40, 100), None, None),
     Rung(0.05, Share(10, 20), Share(10, 20), Spread(235, 610), Spread(7, 7)),
-    Rung(1.0, Share(0, 20), Share(20, 20), None, None),
+    Rung(0.999, Share(0, 20), Share(20, 20), None, None, always_fails=True),
+)
+ALARMED = detection(
+    100,
+    Rung(0.0, Share(100, 100), Share(0, 100), Spread(97, 101), Spread(2, 2)),
+    Rung(0.001, Share(60, 60), Share(0, 60), Spread(98, 155), Spread(5, 1203)),
 )
 
 PLANS: dict[str, Callable[[], Plan]] = {
@@ -67,6 +72,12 @@ PLANS: dict[str, Callable[[], Plan]] = {
         ),
         detection=QUIET,
     ),
+    "alarmed": lambda: replace(
+        plan(analysis=SPEC["analysis"] | {"metrics": [
+            {"name": "latency", "latency": {"percentile": 99, "max": "50ms"}}
+        ]}),
+        detection=ALARMED,
+    ),
     "queries": lambda: plan(analysis=SPEC["analysis"] | {"metrics": [QUERY]}),
 }  # fmt: skip
 
@@ -78,7 +89,7 @@ def test_a_plan(name: str, paper: str) -> None:
     check_snapshot(f"plan/{name}-{paper}", drawn(on, plan_screen(PLANS[name](), on)))
 
 
-@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("width", [40, 80, 100, 140])
 @pytest.mark.parametrize("name", PLANS)
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     on = sheet(width)
@@ -86,10 +97,11 @@ def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     assert max(len(line) for line in text.split("\n")) <= width
 
 
+@pytest.mark.parametrize("width", [40, 80])
 @pytest.mark.parametrize("name", PLANS)
-def test_nothing_is_cut_off(name: str) -> None:
-    """Not even at 80 columns; what has no room is left out as a whole column."""
-    on = sheet(80)
+def test_nothing_is_cut_off(name: str, width: int) -> None:
+    """Not even at 40 columns; what has no room is left out as a whole column."""
+    on = sheet(width)
     assert "…" not in drawn(on, plan_screen(PLANS[name](), on))
 
 

@@ -70,6 +70,7 @@ PLAYS: dict[str, Callable[[], Timeline]] = {
         )
     ),
     "paused": lambda: simulate(setup("healthy", paused=True)),
+    "uncounted": lambda: simulate(setup("healthy", service={"port": 5432, "portName": "tcp"})),
 }
 
 
@@ -80,12 +81,27 @@ def test_a_timeline(play: str, paper: str) -> None:
     check_snapshot(f"timeline/{play}-{paper}", drawn(on, timeline_screen(PLAYS[play](), on)))
 
 
-@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("width", [40, 80, 100, 140])
 @pytest.mark.parametrize("play", PLAYS)
 def test_no_line_is_wider_than_the_terminal(play: str, width: int) -> None:
     on = sheet(width)
     text = drawn(on, timeline_screen(PLAYS[play](), on))
     assert max(len(line) for line in text.split("\n")) <= width
+
+
+def test_what_began_is_not_told_as_missed() -> None:
+    """Where there is one step only, an outage of step 2 begins at that one."""
+    on, strategy = sheet(100), {"steps": [{"weight": 10, "hold": "1m"}]}
+    text = drawn(on, timeline_screen(simulate(setup("outage", strategy=strategy)), on))
+    assert "Scenario: both versions fail 50 %" in text
+    assert "It never came to this" not in text
+
+
+def test_nothing_of_a_table_is_cut_off() -> None:
+    on, groups = sheet(40), groups_of(ENDS, SEEDS)
+    text = drawn(on, runs_screen(setup("healthy"), groups, SEEDS, {}, on))
+    assert "…" not in text
+    assert max(len(line) for line in text.split("\n")) <= 40
 
 
 def test_colours_say_nothing_that_signs_do_not() -> None:

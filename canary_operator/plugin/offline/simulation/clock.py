@@ -23,12 +23,19 @@ def any_start(setup: Setup, spec: RolloutSpec, chance: Chance) -> datetime:
     return _earliest(setup) + milliseconds * MILLISECOND
 
 
-def aligned_start(setup: Setup, spec: RolloutSpec) -> datetime:
-    """Return a beginning from which no check has to wait for its moment, if pods start at once."""
+def aligned_start(setup: Setup, spec: RolloutSpec, late: float) -> datetime:
+    """Return a beginning from which no first check waits for its moment, if pods start at once.
+
+    Args:
+        setup: What is played.
+        spec: The same, typed.
+        late: By how much later it begins: a share of the time between such moments.
+    """
     analysis = spec.analysis
     window = analysis.resolved_window(setup.scrape_interval)
     first = _earliest(setup) + (analysis.interval if analysis.comparison else window)
-    return _earliest(setup) + (_GRID - first) % slot_of(analysis.interval)
+    slot = slot_of(analysis.interval)
+    return whole_milliseconds(_earliest(setup) + (_GRID - first) % slot + late * slot)
 
 
 def whole_milliseconds(moment: datetime) -> datetime:

@@ -48,10 +48,17 @@ def patience(spec: RolloutSpec, phase: str | None) -> timedelta:
     return hold + strategy.progress_deadline + outage + window + checks + SHORT_PATIENCE
 
 
-def end_of(status: Mapping[str, Any], started: datetime, now: datetime, hurt: Hurt) -> End:
-    """Return what a rollout came to."""
+def end_of(status: Mapping[str, Any], started: datetime, since: datetime, hurt: Hurt) -> End:
+    """Return what a rollout came to.
+
+    Args:
+        status: As it is recorded.
+        started: When it began.
+        since: When it last made progress, which counts where it has not ended.
+        hurt: What its callers went through.
+    """
     if not status.get("history"):
-        return _unfinished(status, now - started, hurt)
+        return _unfinished(status, since - started, hurt)
     entry = HistoryEntry.model_validate(status["history"][0])
     promoted = entry.outcome is Outcome.PROMOTED
     return End(

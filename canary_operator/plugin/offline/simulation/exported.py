@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from canary_operator.domain.durations import format_duration
 from canary_operator.plugin.offline.simulation.outcomes import Group, Share, Spread
-from canary_operator.plugin.offline.simulation.scenario import Scenario
+from canary_operator.plugin.offline.simulation.scenario import Change, Event
 from canary_operator.plugin.offline.simulation.setup import Setup
 from canary_operator.plugin.offline.simulation.timeline import (
     Approved,
@@ -27,7 +28,7 @@ def timeline_data(timeline: Timeline) -> dict[str, Any]:
         "namespace": timeline.namespace,
         "name": timeline.name,
         "canaryRevision": timeline.revision,
-        **scenario_data(timeline.scenario),
+        **setup_data(timeline.setup),
         "seed": timeline.seed,
         "assumedAnswers": dict(timeline.assumed),
         "entries": [{"at": _seconds(one.at), **_entry(one)} for one in timeline.entries],
@@ -43,7 +44,7 @@ def runs_data(
     return {
         "namespace": setup.namespace,
         "name": setup.name,
-        **scenario_data(setup.scenario),
+        **setup_data(setup),
         "seed": seeds.start,
         "runs": len(seeds),
         "assumedAnswers": dict(assumed),
@@ -61,19 +62,58 @@ def runs_data(
     }
 
 
-def scenario_data(scenario: Scenario) -> dict[str, Any]:
-    """Return what was played as plain data."""
+def setup_data(setup: Setup) -> dict[str, Any]:
+    """Return everything that is needed to play it again, beside the manifest and the seed."""
+    scenario, approve = setup.scenario, setup.scenario.approve_after
     return {
         "scenario": scenario.name,
         "requestsPerSecond": scenario.rps,
-        "baseErrorRate": scenario.base_error_rate,
+        "baseErrorRate": _short(scenario.base_error_rate),
+        "baseLatency": _seconds(scenario.base_latency),
+        "approveAfter": None if approve is None else _seconds(approve),
+        "podStart": _seconds(setup.pod_start),
+        "scrapeInterval": _seconds(setup.scrape_interval),
+        "queries": dict(scenario.queries),
+        "events": [event_data(one) for one in scenario.events],
     }
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """Return an event as a scenario file has it."""
+    at = event.at
+    moment = f"step{at.step}" if at.step is not None else format_duration(at.after)
+    found = {
+        "at": "promotion" if at.promotion else moment,
+        "for": None if event.lasts is None else format_duration(event.lasts),
+        "canary": _change_data(event.canary),
+        "stable": _change_data(event.stable),
+        "rps": event.rps,
+        "bypass": event.bypass or None,
+        "prometheus": "down" if event.prometheus_down else None,
+        "pods": "crash" if event.crash else None,
+        "request": event.request,
+        "queries": dict(event.queries) or None,
+    }
+    return {field: value for field, value in found.items() if value is not None}
+
+
+def _change_data(change: Change) -> dict[str, str] | None:
+    found = {
+        "errors": None if change.errors is None else _percentage(change.errors),
+        "hangUp": None if change.hang_up is None else _percentage(change.hang_up),
+        "latency": None if change.latency is None else format_duration(change.latency),
+    }
+    return {field: value for field, value in found.items() if value is not None} or None
+
+
+def _percentage(share: float) -> str:
+    return f"{round(100 * share, 6):f}".rstrip("0").rstrip(".") + "%"
 
 
 def share_data(share: Share) -> dict[str, Any]:
     """Return a share with its 95 % interval; fractions, 0 to 1."""
     low, high = share.interval
-    return {"runs": share.count, "share": share.value, "interval95": [_short(low), _short(high)]}
+    return {"count": share.count, "share": share.value, "interval95": [_short(low), _short(high)]}
 
 
 def spread_data(spread: Spread) -> dict[str, float]:

@@ -32,8 +32,14 @@ from canary_operator.plugin.offline.simulation.ending import (
     standing,
 )
 from canary_operator.plugin.offline.simulation.recorder import Recorder
-from canary_operator.plugin.offline.simulation.scenario import Scenario, fitted
-from canary_operator.plugin.offline.simulation.setup import Setup, assumed_answers, examine
+from canary_operator.plugin.offline.simulation.scenario import Event, Scenario, fitted
+from canary_operator.plugin.offline.simulation.setup import (
+    Setup,
+    assumed_answers,
+    examine,
+    is_timed,
+    uncounted,
+)
 from canary_operator.plugin.offline.simulation.stage import Conditions, Reached, Stage
 from canary_operator.plugin.offline.simulation.telemetry import Telemetry
 from canary_operator.plugin.offline.simulation.timeline import Approved, Begun, Over, Timeline
@@ -54,7 +60,7 @@ SEED = 0
 
 
 def simulate(
-    setup: Setup, seed: int = SEED, *, brief: bool = False, aligned: bool = False
+    setup: Setup, seed: int = SEED, *, brief: bool = False, late: float | None = None
 ) -> Timeline:
     """Play one rollout.
 
@@ -62,36 +68,42 @@ def simulate(
         setup: What is played.
         seed: Of everything that chance decides; the same one gives the same timeline.
         brief: Whether only the end matters; then it is not played to its rest.
-        aligned: Whether it begins at a moment from which no check has to wait for its slot; else
-            chance says when it begins.
+        late: How long after a moment from which no first check has to wait for its slot it
+            begins, as a share of a slot; then Prometheus knows everything at once. Left out,
+            chance says when it begins and when Prometheus scrapes.
 
     Raises:
         PluginError: the operator would refuse the spec, or the scenario does not fit it.
     """
-    return asyncio.run(play(setup, seed, brief=brief, aligned=aligned))
+    return asyncio.run(play(setup, seed, brief=brief, late=late))
 
 
 async def play(
-    setup: Setup, seed: int = SEED, *, brief: bool = False, aligned: bool = False
+    setup: Setup, seed: int = SEED, *, brief: bool = False, late: float | None = None
 ) -> Timeline:
     """Play one rollout as `simulate` does, in the event loop that is running."""
-    return await _Play(setup, seed, brief=brief, aligned=aligned).run()
+    return await _Play(setup, seed, brief=brief, late=late).run()
 
 
 class _Play:
     """One rollout and everything around it."""
 
-    def __init__(self, setup: Setup, seed: int, *, brief: bool, aligned: bool) -> None:
-        self.setup, self.seed, self.brief = setup, seed, brief
+    def __init__(self, setup: Setup, seed: int, *, brief: bool, late: float | None) -> None:
         self.spec: RolloutSpec = examine(setup)
+        scenario = replace(setup.scenario, events=self._events(setup.scenario))
+        self.setup, self.seed, self.brief = replace(setup, scenario=scenario), seed, brief
         self.chance = Chance(seed)
         self.world = World(Key(setup.namespace, setup.name), setup.stable_spec)
         self.world.pod_start = setup.pod_start
         self.driver = Driver(self.world, setup.settings)
-        self.stage = Stage(self._scenario())
-        start = aligned_start(setup, self.spec) if aligned else None
-        self.started = start or any_start(setup, self.spec, self.chance)
-        self.telemetry = self._telemetry()
+        self.stage = Stage(scenario)
+        if late is None:
+            self.started = any_start(setup, self.spec, self.chance)
+        else:
+            self.started = aligned_start(setup, self.spec, late)
+        self.since = self.started
+        scrapes = setup.scrape_interval if late is None else MILLISECOND
+        self.telemetry = self._telemetry(scrapes)
         self.world.measured = self.telemetry.read
         self.revision = revision_of(self.spec.template.raw)
         self.approval_at: datetime | None = None
@@ -103,24 +115,22 @@ class _Play:
         self.world.edit(template=self.setup.spec["template"])
         self._follow_scenario()
         following = await self._react()
-        here, since = standing(self.world.status), self.started
+        here = standing(self.world.status)
         while not is_over(self.world.status, brief=self.brief):
             moment = self._next_moment(following)
-            if moment is None or moment - since > patience(self.spec, self._phase):
+            if moment is None or moment - self.since > patience(self.spec, self._phase):
                 break
             following = await self._jump(moment)
             if standing(self.world.status) != here or self._awaits_something:
-                here, since = standing(self.world.status), self.world.now
+                here, self.since = standing(self.world.status), self.world.now
         return self._timeline()
 
-    def _scenario(self) -> Scenario:
-        steps = len(self.spec.strategy.resolved_steps)
-        scenario = self.setup.scenario
-        return replace(scenario, events=fitted(scenario.events, steps))
+    def _events(self, scenario: Scenario) -> tuple[Event, ...]:
+        return fitted(scenario.events, len(self.spec.strategy.resolved_steps))
 
-    def _telemetry(self) -> Telemetry:
-        kinds = Kinds(timed=any(one.latency for one in self.spec.analysis.metrics))
-        interval = max(1, self.setup.scrape_interval // MILLISECOND)
+    def _telemetry(self, scrapes: timedelta) -> Telemetry:
+        kinds = Kinds(timed=is_timed(self.spec))
+        interval = max(1, scrapes // MILLISECOND)
         counters = Counters(self.chance, -(BEFORE // MILLISECOND), kinds.size)
         first = round(self.chance.uniform() * interval)
         prometheus = Prometheus(counters, kinds, interval, first)
@@ -240,14 +250,15 @@ class _Play:
         counts = taken(counters.at(counters.now), counters.at(0))
         hurt = hurt_by(counts, kinds, self.spec)
         return Timeline(
-            namespace=self.setup.namespace,
-            name=self.setup.name,
+            setup=self.setup,
             revision=self.revision,
             steps=tuple(step.weight for step in self.spec.strategy.resolved_steps),
             failure_limit=self.spec.analysis.failure_limit,
-            scenario=self.setup.scenario,
             seed=self.seed,
-            end=end_of(self.world.status, self.started, self.world.now, hurt),
+            end=end_of(self.world.status, self.started, self.since, hurt),
             entries=tuple(self.recorder.entries),
             assumed=assumed_answers(self.setup),
+            uncounted=uncounted(self.spec),
+            timed=is_timed(self.spec),
+            most_pods=self.world.most_pods,
         )

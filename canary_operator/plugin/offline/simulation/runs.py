@@ -1,13 +1,16 @@
 """Many rollouts, each from a seed of its own, in two processes."""
 
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Protocol
+from multiprocessing import connection
+from typing import Any, NoReturn, Protocol
 
 from canary_operator.plugin.offline.simulation.play import simulate
 from canary_operator.plugin.offline.simulation.setup import Setup, examine
@@ -22,8 +25,15 @@ FEW_RUNS = 60
 RUNS_AT_ONCE = 20
 """What one process is given at a time, at most; progress is seen in steps of it."""
 
+NO_PROCESSES = (OSError, ImportError, NotImplementedError, BrokenProcessPool)
+"""What is raised where no process can be started, or the system ends one."""
+
 Progress = Callable[[int], None]
 """Told how many more runs are done."""
+
+
+class _EndedError(BaseException):
+    """This process was asked to end, and does so in order: no other one is left behind."""
 
 
 class Player(Protocol):
@@ -40,7 +50,7 @@ class _Alone:
     def play(self, setup: Setup, seeds: Sequence[int], progress: Progress) -> list[End]:
         ends = []
         for seed in seeds:
-            ends.append(_end(setup, seed))
+            ends.append(_played(setup, seed))
             progress(1)
         return ends
 
@@ -49,13 +59,32 @@ class _Alone:
 class _Together:
     """Plays some at a time, in several processes."""
 
-    pool: ProcessPoolExecutor
+    pool: ProcessPoolExecutor | None
 
     def play(self, setup: Setup, seeds: Sequence[int], progress: Progress) -> list[End]:
         examine(setup)
+        told = 0
+
+        def tell(done: int) -> None:
+            nonlocal told
+            told += done
+            progress(done)
+
+        if self.pool is not None:
+            try:
+                return self._asked(self.pool, setup, seeds, tell)
+            except NO_PROCESSES:
+                self.pool = None
+        known = told
+        ends = _Alone().play(setup, seeds[:known], lambda _: None)
+        return ends + _Alone().play(setup, seeds[known:], progress)
+
+    def _asked(
+        self, pool: ProcessPoolExecutor, setup: Setup, seeds: Sequence[int], progress: Progress
+    ) -> list[End]:
         size = max(1, min(RUNS_AT_ONCE, len(seeds) // (2 * PROCESSES)))
         parts = [seeds[at : at + size] for at in range(0, len(seeds), size)]
-        asked: list[Future[list[End]]] = [self.pool.submit(_ends, setup, part) for part in parts]
+        asked: list[Future[list[End]]] = [pool.submit(_ends, setup, part) for part in parts]
         for done in as_completed(asked):
             progress(len(done.result()))
         return [end for one in asked for end in one.result()]
@@ -68,17 +97,69 @@ def player(runs: int) -> Iterator[Player]:
     if runs <= FEW_RUNS or processes == 1:
         yield _Alone()
         return
-    context = get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_leave_interrupts_to_the_parent)
     try:
-        yield _Together(pool)
+        with _handled(signal.SIGTERM, _end):
+            pool = _pool(processes)
+            try:
+                yield _Together(pool)
+            finally:
+                if pool is not None:
+                    pool.shutdown(cancel_futures=True)
+    except _EndedError:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _pool(processes: int) -> ProcessPoolExecutor | None:
+    """Return processes that have been started; None where there can be none.
+
+    Ctrl-C reaches every process of a terminal, and one of them is enough to say so: the others
+    ignore it from their first moment on, as they inherit it.
+    """
+    with _handled(signal.SIGINT, signal.SIG_IGN):
+        try:
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(processes, context, initializer=_begin)
+        except NO_PROCESSES:
+            return None
+        try:
+            for _ in range(processes):
+                pool.submit(int)
+        except NO_PROCESSES:
+            pool.shutdown(wait=False, cancel_futures=True)
+            return None
+        return pool
+
+
+@contextmanager
+def _handled(number: signal.Signals, handler: Any) -> Iterator[None]:
+    """Let a signal that nobody else handles have another effect for a while."""
+    usual = signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(number) != usual:
+        yield
+        return
+    signal.signal(number, handler)
+    try:
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
+        signal.signal(number, usual)
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches every process of a terminal, and one of them is enough to say so."""
+def _end(*_: object) -> NoReturn:
+    raise _EndedError
+
+
+def _begin() -> None:
+    """Prepare another process: it ignores Ctrl-C, and ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def seeds_of(first: int, runs: int) -> range:
@@ -87,8 +168,8 @@ def seeds_of(first: int, runs: int) -> range:
 
 
 def _ends(setup: Setup, seeds: Sequence[int]) -> list[End]:
-    return [_end(setup, seed) for seed in seeds]
+    return [_played(setup, seed) for seed in seeds]
 
 
-def _end(setup: Setup, seed: int) -> End:
+def _played(setup: Setup, seed: int) -> End:
     return simulate(setup, seed, brief=True).end

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from math import isnan, nan
 from typing import Any
 
 from canary_operator.domain.durations import parse_duration
@@ -90,6 +91,9 @@ class Scenario:
 
 ALWAYS, STEP_2 = When(), When(step=2, or_last=True)
 
+HEALTHY = "healthy"
+"""The scenario in which nothing happens."""
+
 MOST_RPS = 10_000_000
 """Most requests a second."""
 
@@ -139,9 +143,11 @@ def rate_of(text: str) -> float:
     try:
         rate = float(text)
     except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= MOST_RPS:
+        rate = nan
+    if isnan(rate) or rate < 0:
         raise UsageProblemError(f"{text!r} is no number of requests a second, such as 100")
+    if rate > MOST_RPS:
+        raise UsageProblemError(f"{text!r} is more than the {MOST_RPS:,} requests a second at most")
     return rate
 
 
@@ -170,9 +176,14 @@ def parse_events(text: str) -> tuple[Event, ...]:
     Raises:
         UsageProblemError: a part makes no sense; says which, and what would.
     """
-    if text.strip() == "healthy":
+    if text.strip() == HEALTHY:
         return ()
-    return tuple(_event(part.strip()) for part in text.split(","))
+    parts = [part.strip() for part in text.split(",")]
+    if HEALTHY in parts:
+        raise UsageProblemError(
+            f"--scenario {text}: {HEALTHY} means that nothing happens, and stands alone"
+        )
+    return tuple(_event(part) for part in parts)
 
 
 def fitted(events: tuple[Event, ...], steps: int) -> tuple[Event, ...]:
@@ -228,8 +239,8 @@ def _length(text: str) -> timedelta:
 
 def _advice(part: str) -> str:
     word = re.split(r"[=@/]", part)[0]
-    close = difflib.get_close_matches(word, [*KINDS, "healthy"], n=1)
-    known = ", ".join(["healthy", *(_shown(word, kind) for word, kind in KINDS.items())])
+    close = difflib.get_close_matches(word, [*KINDS, HEALTHY], n=1)
+    known = ", ".join([HEALTHY, *(_shown(word, kind) for word, kind in KINDS.items())])
     hint = f"Did you mean {close[0]}? " if close else ""
     return (
         f"{hint}Known are {known}, each with @AT and /FOR (errors=5%@step2/1m); "

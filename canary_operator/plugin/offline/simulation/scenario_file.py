@@ -88,11 +88,6 @@ class WrittenChange(Written):
     latency: Length | None = None
     """Median time to a response."""
 
-    @property
-    def change(self) -> Change:
-        """The same, as it is played."""
-        return Change(self.errors, self.hang_up, self.latency)
-
 
 class WrittenEvent(Written):
     """Something that begins at one moment."""
@@ -110,7 +105,7 @@ class WrittenEvent(Written):
     """What changes about the old version."""
 
     both: WrittenChange | None = None
-    """What changes about both versions."""
+    """What changes about both versions, unless one of them says otherwise."""
 
     rps: Annotated[float, _rate()] | None = None
     """Requests a second of both versions together."""
@@ -133,12 +128,11 @@ class WrittenEvent(Written):
     @property
     def event(self) -> Event:
         """The same, as it is played."""
-        both = self.both or WrittenChange()
         return Event(
             at=self.at,
             lasts=self.lasts,
-            canary=(self.canary or both).change,
-            stable=(self.stable or both).change,
+            canary=_change(self.canary, self.both),
+            stable=_change(self.stable, self.both),
             rps=self.rps,
             bypass=self.bypass,
             prometheus_down=self.prometheus == "down",
@@ -146,6 +140,22 @@ class WrittenEvent(Written):
             request=self.request,
             queries=self.queries,
         )
+
+
+def _change(own: WrittenChange | None, both: WrittenChange | None) -> Change:
+    """Return what changes about a version; what is said of it alone outranks what is of both."""
+    changes = [one for one in (both, own) if one is not None]
+    given = {
+        field: value
+        for one in changes
+        for field, value in (
+            ("errors", one.errors),
+            ("hang_up", one.hang_up),
+            ("latency", one.latency),
+        )
+        if value is not None
+    }
+    return Change(**given)  # type: ignore[arg-type]
 
 
 class WrittenScenario(Written):
@@ -161,7 +171,7 @@ class WrittenScenario(Written):
     """Median time to a response; 40ms when left out."""
 
     seed: Annotated[int, whole(0, 2**53)] | None = None
-    """What chance begins with; 1 when left out."""
+    """What chance begins with; 0 when left out."""
 
     approve_after: Annotated[timedelta | None, _patience()] = Scenario().approve_after
     """How long a step waits for a person's approval, or `never`; 10s when left out."""

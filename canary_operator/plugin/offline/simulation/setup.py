@@ -11,6 +11,7 @@ from canary_operator.domain.situation import Settings
 from canary_operator.domain.spec import Query, RolloutSpec
 from canary_operator.domain.spec.schema import plain
 from canary_operator.plugin.exits import Exit, PluginError, UsageProblemError
+from canary_operator.plugin.offline.lint.analysis import READ_BY_REQUEST
 from canary_operator.plugin.offline.simulation.scenario import Event, Scenario, fitted
 
 POD_START, SCRAPE_INTERVAL = timedelta(seconds=5), timedelta(seconds=15)
@@ -63,9 +64,25 @@ def examine(setup: Setup) -> RolloutSpec:
         check_interval(spec, setup.settings)
     except InvalidRolloutError as error:
         raise PluginError(error.message, code=Exit.FAILED) from error
+    if spec.replicas == 0:
+        told = "spec.replicas is 0: nothing serves, so there is nothing to play"
+        raise PluginError(told, code=Exit.FAILED)
     fitted(setup.scenario.events, len(spec.strategy.resolved_steps))
     _check_queries(spec, setup.scenario)
     return spec
+
+
+def uncounted(spec: RolloutSpec) -> str:
+    """Return the protocol of a service whose requests Istio does not count; empty if it does."""
+    port = spec.service.all_ports[0]
+    protocol: str = port.app_protocol or port.name.partition("-")[0]
+    counted = protocol in READ_BY_REQUEST or protocol.startswith("kubernetes.io/")
+    return "" if counted else protocol
+
+
+def is_timed(spec: RolloutSpec) -> bool:
+    """Whether it matters how long requests take."""
+    return any(metric.latency for metric in spec.analysis.metrics)
 
 
 def assumed_answers(setup: Setup) -> dict[str, float]:

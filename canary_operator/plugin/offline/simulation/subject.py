@@ -25,9 +25,7 @@ def chosen(paths: Sequence[str], name: str | None = None) -> Document:
     if len(fitting) != 1:
         known = ", ".join(f"{_full_name(one)} ({one.file}:{one.line})" for one in found)
         if fitting:
-            alike = len({_full_name(one) for one in fitting}) == 1
-            advice = "Name one of the files." if alike else "Choose with --name."
-            raise UsageProblemError(f"There are several rollouts: {known}", advice)
+            raise UsageProblemError(f"There are several rollouts: {known}", _advice(fitting))
         raise UsageProblemError(f"There is no rollout {name}; there are: {known}")
     _check(fitting[0])
     return fitting[0]
@@ -36,6 +34,15 @@ def chosen(paths: Sequence[str], name: str | None = None) -> Document:
 def namespace_of(document: Document) -> str:
     """Return where it would be applied to, as far as the file says so."""
     return document.namespace or NO_NAMESPACE
+
+
+def _advice(fitting: Sequence[Document]) -> str:
+    """Return how to choose one of several."""
+    if len({_full_name(one) for one in fitting}) > 1:
+        return "Choose with --name."
+    if len({one.file for one in fitting}) > 1:
+        return "Name one of the files."
+    return "They have the same name: give each its own, or keep one."
 
 
 def _full_name(document: Document) -> str:

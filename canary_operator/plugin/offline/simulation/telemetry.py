@@ -8,7 +8,7 @@ from canary_operator.domain.readings import Answer, Missing, Past, Readings, See
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.plugin.offline.simulation.chance import Chance
 from canary_operator.plugin.offline.simulation.clock import MILLISECOND
-from canary_operator.plugin.offline.simulation.setup import inside
+from canary_operator.plugin.offline.simulation.setup import inside, uncounted
 from canary_operator.plugin.offline.simulation.stage import Conditions
 from canary_operator.plugin.offline.simulation.traffic import (
     Counters,
@@ -89,6 +89,8 @@ class Telemetry:
     def _seen(self, ends: datetime, length: timedelta) -> Seen:
         if self.conditions.prometheus_down:
             return Seen(length, DOWN, DOWN)
+        if uncounted(self.spec):
+            return Seen(length, {})
         counts = self.prometheus.window(self.moment(ends), length // MILLISECOND)
         traffic = self.prometheus.traffic(counts)
         if not self.kinds.timed:
@@ -106,6 +108,8 @@ class Telemetry:
         """Draw what stable did before: as steady as ever."""
         if self.conditions.prometheus_down:
             return DOWN
+        if uncounted(self.spec):
+            return Past()
         pods = max(1, min(MOST_PAST_PODS, self.spec.replicas))
         seconds = self.spec.analysis.interval / timedelta(seconds=1) / pods
         rates = _flow(self.usual, 0, 0.0).rates(timed=self.kinds.timed)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.plugin.offline.simulation.scenario import Event, Scenario
+from canary_operator.plugin.offline.simulation.setup import Setup
 
 
 class Ending(StrEnum):
@@ -109,7 +110,7 @@ class End:
     """In the operator's words, such as `AnalysisFailed`."""
     message: str
     took: timedelta
-    """From the start until the canary was promoted or had lost its traffic."""
+    """From the start until the canary was promoted or had lost its traffic, or until it waited."""
     max_weight: int
     """Highest weight that the canary had, in percent."""
     hurt: Hurt
@@ -119,19 +120,39 @@ class End:
 class Timeline:
     """One rollout."""
 
-    namespace: str
-    name: str
+    setup: Setup
+    """What was played; events have the steps that there are."""
     revision: str
     """Of the canary."""
     steps: tuple[int, ...]
     """Weights of the steps, in percent."""
     failure_limit: int
-    scenario: Scenario
     seed: int
     end: End
     entries: tuple[Entry, ...] = ()
     assumed: Mapping[str, float] = field(default_factory=dict)
     """Answers of custom queries that nobody gave, by the name of their metric."""
+    uncounted: str = ""
+    """Protocol of the service where Istio does not count its requests; else empty."""
+    timed: bool = False
+    """Whether it matters how long requests take."""
+    most_pods: int = 0
+    """Most pods of both tracks at the same time."""
+
+    @property
+    def namespace(self) -> str:
+        """Of the rollout."""
+        return self.setup.namespace
+
+    @property
+    def name(self) -> str:
+        """Of the rollout."""
+        return self.setup.name
+
+    @property
+    def scenario(self) -> Scenario:
+        """What happened meanwhile."""
+        return self.setup.scenario
 
     @property
     def checks(self) -> tuple[Check, ...]:

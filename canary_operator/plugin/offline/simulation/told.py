@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from math import exp
 
 from canary_operator.domain.durations import format_duration
 from canary_operator.domain.figures import number
 from canary_operator.plugin.offline.simulation.outcomes import Share
 from canary_operator.plugin.offline.simulation.scenario import Change, Event, Scenario, When
+from canary_operator.plugin.offline.simulation.traffic import SPREAD
 
 ALL = 100
+Z95_ONE_SIDED, Z99_ONE_SIDED = 1.644854, 2.326348
+"""Standard normal quantiles that 5 % and 1 % exceed."""
 
 REQUESTS = {
     "pause": "a person pauses",
@@ -38,11 +42,37 @@ def when_words(when: When) -> str:
     return f"from {format_duration(when.after)} on" if when.after else "all the time"
 
 
-def surroundings_words(scenario: Scenario) -> str:
-    """Return what is so all the time, for example `100 requests/s, of which 0.1 % fail`."""
-    return (
+def surroundings_words(scenario: Scenario, *, timed: bool) -> str:
+    """Return what is so all the time, for example `100 requests/s, 0.1 % of which fail`.
+
+    Args:
+        scenario: What is played.
+        timed: Whether it matters how long requests take.
+    """
+    words = (
         f"{number(scenario.rps)} requests/s, {number(100 * scenario.base_error_rate)} % of which "
-        f"fail with either version"
+        "fail with either version"
+    )
+    return f"{words}; {latency_words(scenario.base_latency)}" if timed else words
+
+
+def latency_words(median: timedelta) -> str:
+    """Return how long requests take.
+
+    Example:
+        >>> latency_words(timedelta(milliseconds=40))
+        'answers after 40 ms (median; 95 % within 91 ms, 99 % within 128 ms)'
+    """
+    middle = median / timedelta(milliseconds=1)
+    p95, p99 = (f"{middle * exp(SPREAD * z):,.3g}" for z in (Z95_ONE_SIDED, Z99_ONE_SIDED))
+    return f"answers after {middle:,.3g} ms (median; 95 % within {p95} ms, 99 % within {p99} ms)"
+
+
+def uncounted_words(protocol: str) -> str:
+    """Return what it means that Istio does not count the requests of a service."""
+    return (
+        f"The service's first port is declared as {protocol}, whose requests Istio does not count: "
+        "built-in metrics never have data."
     )
 
 

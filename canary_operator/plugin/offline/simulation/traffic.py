@@ -41,6 +41,9 @@ the median, 99 % 3.2 times."""
 NEGLIGIBLE = 1e-9
 """A share of the requests below it is none."""
 
+LOOKBACK = timedelta(minutes=5) // timedelta(milliseconds=1)
+"""How far before a window the product looks for what counters had; see `domain.promql`."""
+
 Counts = tuple[int, ...]
 Rates = tuple[float, ...]
 
@@ -231,9 +234,25 @@ class Prometheus:
         return moment - (moment - self.first) % self.interval
 
     def window(self, ends: int, length: int) -> Counts:
-        """Return what was counted in a window, by the scrapes at or before both of its ends."""
-        before = self.counters.at(self.scraped(ends - length))
-        return taken(self.counters.at(self.scraped(ends)), before)
+        """Return what was counted in a window, by the scrapes at or before both of its ends.
+
+        Where the scrape before is older than `LOOKBACK`, the first one inside is the baseline, as
+        for a Prometheus that has just started.
+        """
+        begins, latest = ends - length, self.scraped(ends)
+        baseline = self.scraped(begins)
+        if begins - baseline >= LOOKBACK:
+            baseline = min(self._first_after(begins), latest)
+        before = self.counters.at(baseline)
+        return taken(self.counters.at(latest), before)
+
+    def _first_after(self, moment: int) -> int:
+        """Return the first scrape after a moment; a later moment where none is known."""
+        first = self._on_grid(moment) + self.interval
+        for start, end in self.away:
+            if end is not None and start <= first < end:
+                first = self._on_grid(end - 1) + self.interval
+        return first
 
     def traffic(self, counts: Counts) -> Traffic:
         """Return counts as a check reads them."""
