@@ -14,6 +14,8 @@ import pyte
 
 PATIENCE_SECONDS = 60.0
 _CHUNK = 65_536
+IGNORED = frozenset({"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"})
+"""Variables of those who run the tests; the size is the one of this terminal."""
 
 
 class Terminal:
@@ -62,11 +64,14 @@ class Terminal:
 
     async def until(self, words: str, seconds: float = PATIENCE_SECONDS) -> str:
         """Wait until the screen shows some words, and return all that it shows."""
-        async with asyncio.timeout(seconds):
-            while words not in self.text:
-                assert not self._ended, f"{words!r} was never shown:\n{self.text}"
-                self._changed.clear()
-                await self._changed.wait()
+        try:
+            async with asyncio.timeout(seconds):
+                while words not in self.text:
+                    assert not self._ended, f"{words!r} was never shown:\n{self.text}"
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"{words!r} was not shown in {seconds} s:\n{self.text}") from None
         return self.text
 
     async def end(self, seconds: float = PATIENCE_SECONDS) -> int:
@@ -99,7 +104,7 @@ async def terminal(
     columns, lines = size
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     settings = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONUTF8": "1"}
-    plain = {name: one for name, one in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
+    plain = {name: one for name, one in os.environ.items() if name not in IGNORED}
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=slave,
