@@ -107,7 +107,8 @@ class Demo:
 
     async def apply(self, version: str) -> None:
         """Release a version as `kubectl apply --server-side` does."""
-        self.say(f"\nkubectl apply: image {NAME}:{version}", "bold")
+        self.say("")
+        self.say(f"kubectl apply: image {NAME}:{version}", "bold")
         self.story.releases.append((self._load.elapsed, version))
         await self._cluster.client.patch(
             ROLLOUTS, NAME, manifest(version), NAMESPACE, ctype=APPLY, fieldManager="demo"
