@@ -171,12 +171,12 @@ async def test_rollouts_that_are_due_together_share_a_question(
 async def test_what_comes_while_others_wait_is_gathered_with_them(
     source: Source, woken: Woken
 ) -> None:
-    checks = Checks(source, woken, gather_seconds=0.05)
+    checks = Checks(source, woken, gather_seconds=0.4)
     keys = [Key("demo", f"web-{index}") for index in range(8)]
     source.answer = {}
     for key in keys:
         checks.start_if_due(key, situation())
-        await asyncio.sleep(0.02)  # longer in all than the time to gather, shorter each
+        await asyncio.sleep(0.08)  # longer in all than the time to gather, far shorter each
     await woken.wait(len(keys))
     assert source.asked == [set(keys)]
 
