@@ -105,7 +105,7 @@ async def test_a_new_image_replaces_all_pods_and_the_old_one_comes_back_by_its_r
 
 
 async def test_a_broken_image_takes_no_more_than_may_be_missing(cluster: Cluster) -> None:
-    web = await made(cluster, deployment(progressDeadlineSeconds=1), replicas=4)
+    web = await made(cluster, deployment(progressDeadlineSeconds=4), replicas=4)
     await web.set_image("app:broken")
     item = await web.says("Progressing", "False", "ProgressDeadlineExceeded")
     assert reason(item, "Available") == ("True", "MinimumReplicasAvailable")
