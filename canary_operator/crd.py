@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.spec.kinds import CEL_RULES
+from canary_operator.domain.spec.kind import CEL_RULES
 from canary_operator.domain.spec.rollout import NAME
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.openapi import structural_schema

@@ -42,40 +42,6 @@ def _namespace(ctx: click.Context, parameter: click.Parameter, value: str | None
 def cluster_options(command: Command) -> Command:
     """Give a command the parameter `target`, a `Target`."""
 
-    @click.option(
-        "-n",
-        "--namespace",
-        metavar="NS",
-        callback=_namespace,
-        help="Namespace.  [that of the context]",
-        shell_complete=_names("namespaces"),
-    )
-    @click.option(
-        "--context",
-        metavar="NAME",
-        help="Context of the kubeconfig.  [the current one]",
-        shell_complete=_names("contexts"),
-    )
-    @click.option(
-        "--kubeconfig",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="File that says which cluster.  [KUBECONFIG, ~/.kube/config]",
-    )
-    @click.option("--as", "as_user", metavar="USER", help="User to act as.")
-    @click.option(
-        "--as-group",
-        "as_groups",
-        metavar="GROUP",
-        multiple=True,
-        help="Group to act as a member of, with --as; may be repeated.",
-    )
-    @click.option(
-        "--request-timeout",
-        type=Wait(),
-        default="10s",
-        show_default=True,
-        help="Longest wait for an answer of the API server.",
-    )
     @wraps(command)
     def with_target(  # noqa: PLR0913 - one for each option
         *arguments: Any,
@@ -92,7 +58,10 @@ def cluster_options(command: Command) -> Command:
         target = Target(kubeconfig, context, namespace, as_user, request_timeout, as_groups)
         return command(*arguments, target=target, **others)
 
-    return with_target  # type: ignore[return-value]
+    found: Any = with_target
+    for option in reversed(_CLUSTER_OPTIONS):
+        found = option(found)
+    return found  # type: ignore[no-any-return]
 
 
 def look_options(command: Command) -> Command:
@@ -152,3 +121,41 @@ def _names(kind: str) -> Callable[[click.Context, click.Parameter, str], list[An
         return complete_names(kind, ctx.params, incomplete)
 
     return complete
+
+
+_CLUSTER_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "-n",
+        "--namespace",
+        metavar="NS",
+        callback=_namespace,
+        help="Namespace.  [that of the context]",
+        shell_complete=_names("namespaces"),
+    ),
+    click.option(
+        "--context",
+        metavar="NAME",
+        help="Context of the kubeconfig.  [the current one]",
+        shell_complete=_names("contexts"),
+    ),
+    click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="File that says which cluster.  [KUBECONFIG, ~/.kube/config]",
+    ),
+    click.option("--as", "as_user", metavar="USER", help="User to act as."),
+    click.option(
+        "--as-group",
+        "as_groups",
+        metavar="GROUP",
+        multiple=True,
+        help="Group to act as a member of, with --as; may be repeated.",
+    ),
+    click.option(
+        "--request-timeout",
+        type=Wait(),
+        default="10s",
+        show_default=True,
+        help="Longest wait for an answer of the API server.",
+    ),
+)

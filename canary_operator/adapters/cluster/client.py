@@ -11,7 +11,6 @@ Every request may be repeated: a write says which object it means (`uid`, `resou
 or describes the end state.
 """
 
-import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -22,13 +21,13 @@ import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
+from canary_operator.adapters.cluster.answers import Manifest, content_of, hang_up, lines_of
 from canary_operator.adapters.cluster.encoding import encode
 from canary_operator.adapters.cluster.errors import Call, ExpiredError, Refusal, error_of
 from canary_operator.adapters.cluster.resources import Resource
 from canary_operator.domain.errors import UnavailableError
 from canary_operator.domain.objects import MANAGER
 
-Manifest = dict[str, Any]
 Query = Mapping[str, str]
 OnAnswer = Callable[[str, str, int, float], None]
 """Told of every answer: verb, resource, status code (0: no answer), seconds."""
@@ -183,7 +182,7 @@ class Client:
             raise self.unanswered(call, error) from error
         finally:
             self._on_answer(call.verb, call.counted, code, time.monotonic() - started)
-        content = _content(text)
+        content = content_of(text)
         if code >= _FIRST_FAILURE:
             raise self.refused(call, Refusal(code, content, retry_after))
         if isinstance(content, str):
@@ -223,13 +222,13 @@ class Client:
         try:
             async with self._open_session().get(url, server_hostname=name, **request) as response:
                 if response.status >= _FIRST_FAILURE:
-                    content = _content(await response.read())
+                    content = content_of(await response.read())
                     raise self.refused(call, Refusal(response.status, content))
                 try:
-                    async for line in _lines(response.content):
+                    async for line in lines_of(response.content):
                         yield line
                 finally:
-                    _hang_up(response)
+                    hang_up(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.unanswered(call, error) from error
 
@@ -276,30 +275,3 @@ class Client:
                 trust_env=True,
             )
         return self._session
-
-
-def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """Drop the connection of an endless answer at once.
-
-    A polite end of TLS takes longer than programs live that have seen enough.
-    """
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
-    """Yield lines of any length."""
-    buffered = b""
-    async for chunk in content.iter_any():
-        *complete, buffered = (buffered + chunk).split(b"\n")
-        for line in complete:
-            yield line
-
-
-def _content(text: bytes) -> Manifest | str:
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return text.decode(errors="replace").strip()
-    return content if isinstance(content, dict) else str(content)

@@ -8,8 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.cache import Held, ObjectCache
-from canary_operator.adapters.cluster.client import Client, Manifest
+from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.convergence import Convergence
 from canary_operator.adapters.cluster.drift import Rules, projection
 from canary_operator.adapters.cluster.encoding import unpack

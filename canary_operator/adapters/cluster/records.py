@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.cache import Caches, Held
-from canary_operator.adapters.cluster.client import Client, Manifest
+from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import (
     AlreadyExistsError,

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.cache import Caches, Held
-from canary_operator.adapters.cluster.client import Client, Manifest
+from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.drift import Rules
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError

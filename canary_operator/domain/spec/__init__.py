@@ -4,6 +4,7 @@ The models are the source of the CRD (`canary_operator.crd`). They keep what the
 defaults are filled in here and never by the API server, so that a GitOps tool finds its object
 unchanged.
 
+    kind.py      what a kind of value is
     kinds.py     single values: numbers, durations, names
     schema.py    base of the models, and rules across fields
     template.py  service.py  traffic.py  strategy.py  analysis.py  comparison.py

@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, InitErrorDetails
 
-from canary_operator.domain.spec.kinds import CEL_RULES, broken_rule
+from canary_operator.domain.spec.kind import CEL_RULES, broken_rule
 
 Place = tuple[str | int, ...]
 """Where in an object, in the words of the user: `("steps", 1, "weight")`."""

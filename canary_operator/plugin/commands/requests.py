@@ -53,6 +53,10 @@ an annotation is set: a GitOps tool finds its object unchanged.
 """
 
 
+_SUBJECTS = {Verb.RETRY: "revision that was rolled back"}
+"""What a request is about, where it is not the canary."""
+
+
 def _command(word: str, verb: Verb, words: str) -> click.Command:
     """Return the command that asks for one thing."""
 
@@ -61,11 +65,7 @@ def _command(word: str, verb: Verb, words: str) -> click.Command:
     @click.option(
         "--revision",
         metavar="R",
-        help=(
-            "Ask only if this is the revision that was rolled back."
-            if verb is Verb.RETRY
-            else "Ask only if this is the canary."
-        ),
+        help=f"Ask only if this is the {_SUBJECTS.get(verb, 'canary')}.",
     )
     @click.option(
         "--wait/--no-wait", default=True, show_default=True, help="Wait for the operator's answer."

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -64,9 +63,10 @@ async def _undo(
 
 
 def _with_known(error: PluginError, sight: "Sight", records: "Sequence[Record]") -> PluginError:
+    from canary_operator.plugin.presenting import now
     from canary_operator.plugin.screens.revisions import known_revisions
 
-    known = known_revisions(sight, records, datetime.now(UTC))
+    known = known_revisions(sight, records, now())
     words = f"there are:\n{known}" if known else "there is none"
     return PluginError(f"{error.format_message()}; {words}", code=Exit.FAILED)
 
@@ -75,10 +75,11 @@ def _show(sight: "Sight", way: "Undo", *, dry_run: bool, look: "Look") -> None:
     from canary_operator.plugin.console import open_sheet
     from canary_operator.plugin.live.images import template_of
     from canary_operator.plugin.live.managers import hint_about
+    from canary_operator.plugin.presenting import now
     from canary_operator.plugin.screens.revisions import difference, way_back
 
     sheet = open_sheet(look)
-    for words in way_back(sight, way, datetime.now(UTC)):
+    for words in way_back(sight, way, now()):
         sheet.print(sheet.text(words))
     hint = hint_about(sight.raw)
     if hint and way.needed:

@@ -17,7 +17,8 @@ import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config
 
-from canary_operator.adapters.cluster.client import Client, Manifest, Query
+from canary_operator.adapters.cluster.answers import Manifest
+from canary_operator.adapters.cluster.client import Client, Query
 from canary_operator.adapters.cluster.errors import (
     AlreadyExistsError,
     Call,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from canary_operator.adapters.cluster.client import Manifest
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.errors import Call, ExpiredError, Refusal
 from canary_operator.adapters.cluster.feed import WATCH_SECONDS, Change, ChangeKind, Feed
 from canary_operator.adapters.cluster.resources import Resource

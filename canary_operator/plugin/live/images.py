@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from canary_operator.adapters.cluster.client import Manifest
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.errors import NotFoundError, RejectedError
 from canary_operator.adapters.cluster.resources import ROLLOUTS
 from canary_operator.domain.errors import ConflictError

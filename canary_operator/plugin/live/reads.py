@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from canary_operator.adapters.cluster.client import Manifest
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.resources import (
     DEPLOYMENTS,
     EVENTS,
@@ -12,19 +12,14 @@ from canary_operator.adapters.cluster.resources import (
     ROLLOUTS,
     Resource,
 )
-from canary_operator.domain.objects import KIND, ROLLOUT_LABEL
+from canary_operator.domain.objects import KIND
 from canary_operator.plugin.exits import PluginError
 from canary_operator.plugin.family import Family, family_of
 from canary_operator.plugin.live.access import Cluster
-from canary_operator.plugin.live.records import records_of
+from canary_operator.plugin.live.records import label_of, records_of
 from canary_operator.plugin.sight import Sight
 
 CHILDREN = (DEPLOYMENTS, REPLICA_SETS, PODS)
-
-
-def label_of(name: str) -> str:
-    """Return the label selector of everything that belongs to a rollout."""
-    return f"{ROLLOUT_LABEL}={name}"
 
 
 async def rollouts(cluster: Cluster, *, everywhere: bool) -> list[Manifest]:

@@ -28,10 +28,14 @@ class Record:
         return ", ".join(images_of(self.template).values())
 
 
+def label_of(name: str) -> str:
+    """Return the label selector of everything that belongs to a rollout."""
+    return f"{ROLLOUT_LABEL}={name}"
+
+
 async def records_of(cluster: Cluster, sight: Sight) -> tuple[Record, ...]:
     """Return the records of a rollout, newest first."""
-    selector = f"{ROLLOUT_LABEL}={sight.name}"
-    listed = cluster.list(RECORDS, sight.namespace, labelSelector=selector)
+    listed = cluster.list(RECORDS, sight.namespace, labelSelector=label_of(sight.name))
     found = [_record(one) async for one in listed if _is_owned(one, sight.uid)]
     kept = [record for record in found if record.revision and record.template]
     return tuple(sorted(kept, key=lambda record: record.number, reverse=True))

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 
-from canary_operator.adapters.cluster.client import Manifest
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.errors import NotFoundError
 from canary_operator.adapters.cluster.feed import Change, ChangeKind
 from canary_operator.adapters.cluster.resources import NAMESPACES, ROLLOUTS, Resource

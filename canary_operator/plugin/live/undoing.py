@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canary_operator.adapters.cluster.client import Manifest
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.errors import NotFoundError, RejectedError
 from canary_operator.adapters.cluster.resources import ROLLOUTS
 from canary_operator.domain.errors import ConflictError

@@ -5,16 +5,23 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
-from canary_operator.adapters.cluster.client import Manifest
+from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.feed import Change, ChangeKind
 from canary_operator.adapters.cluster.resources import ROLLOUTS, Resource
 from canary_operator.plugin.exits import OutageError, PluginError
 from canary_operator.plugin.family import Family, family_of
 from canary_operator.plugin.live.access import Cluster
 from canary_operator.plugin.live.feeds import Report, follow
-from canary_operator.plugin.live.reads import CHILDREN, label_of
+from canary_operator.plugin.live.reads import CHILDREN
+from canary_operator.plugin.live.records import label_of
 from canary_operator.plugin.live.rollouts import changes
 from canary_operator.plugin.sight import Sight
+
+TICK_SECONDS = 1.0
+"""How often the times that are left are told anew; no request is sent for that."""
+
+RETRY_SECONDS = 5.0
+"""How long pods are left alone after an outage when somebody began to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +118,6 @@ async def scenes(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-TICK_SECONDS = 1.0
-"""How often the times that are left are told anew; no request is sent for that."""
-
-
 async def _look(watched: _Watched, key: str) -> AsyncGenerator[Scene | None, None]:
     while True:
         try:
@@ -159,7 +162,3 @@ async def _follow_children(
         except PluginError as error:
             watched.hide(resource, error)
             return
-
-
-RETRY_SECONDS = 5.0
-"""How long pods are left alone after an outage when somebody began to look."""

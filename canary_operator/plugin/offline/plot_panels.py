@@ -1,5 +1,6 @@
 """Panels of the picture of a plan."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -76,8 +77,6 @@ def draw_pods(panel: "Axes", times: Timetable) -> None:
 
 def draw_requests(panel: "Axes", plan: Plan) -> None:
     """Draw the requests that checks see, or, where nobody said how many there are, need."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
     times, found = plan.timetable, plan.detection
     planned = [(one, one.look) for one in times.steps if one.look is not None]
     if not planned:
@@ -85,39 +84,52 @@ def draw_requests(panel: "Axes", plan: Plan) -> None:
             0.5, 0.5, "only custom queries", transform=panel.transAxes, ha="center", color=MUTED
         )
         return
-    edges = [*(seconds(one.starts_at) for one, _ in planned), seconds(times.promoted_at)]
     least = times.spec.analysis.min_requests
     if found is None:
         values = [look.needed_rps for _, look in planned]
+        words = [rounded_up(value) for value in values]
         panel.set_ylabel("requests/s that\nchecks need")
     else:
         values = [look.canary_requests(found.scenario.rps) for _, look in planned]
+        words = [amount(value) for value in values]
         panel.set_ylabel("canary requests\nper check")
-        panel.axhline(least, color=BAD, linewidth=1.2, linestyle=(0, (5, 3)))
-        panel.annotate(
-            f"minRequests {least}",
-            (1.0, least),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 3),
-            textcoords="offset points",
-            ha="right",
-            color=BAD,
-        )
-    panel.set_yscale("log")
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    panel.yaxis.set_minor_locator(NullLocator())
+        _draw_least(panel, least)
+    edges = [*(seconds(one.starts_at) for one, _ in planned), seconds(times.promoted_at)]
     panel.stairs(values, edges, color=INK, linewidth=2, baseline=None)
-    for (one, _), value in zip(planned, values, strict=True):
+    for at, value, told in zip(edges, values, words, strict=False):
         few = found is not None and value < least
         panel.annotate(
-            rounded_up(value) if found is None else amount(value),
-            (seconds(one.starts_at), value),
+            told,
+            (at, value),
             xytext=(3, 3),
             textcoords="offset points",
             color=BAD if few else INK,
             fontweight="bold",
         )
-    shown = [value for value in [*values, *([least] if found else [])] if value > 0]
+    _scale(panel, [*values, *([least] if found else [])])
+
+
+def _draw_least(panel: "Axes", least: int) -> None:
+    panel.axhline(least, color=BAD, linewidth=1.2, linestyle=(0, (5, 3)))
+    panel.annotate(
+        f"minRequests {least}",
+        (1.0, least),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 3),
+        textcoords="offset points",
+        ha="right",
+        color=BAD,
+    )
+
+
+def _scale(panel: "Axes", values: Sequence[float]) -> None:
+    """Show requests by their powers of ten, since the first step has few of them."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    panel.set_yscale("log")
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    panel.yaxis.set_minor_locator(NullLocator())
+    shown = [value for value in values if value > 0]
     panel.set_ylim(min(shown) / 3, max(shown) * 5)
 
 

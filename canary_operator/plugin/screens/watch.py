@@ -46,9 +46,9 @@ def frame(
         sheet: What it is drawn on.
     """
     trail, news = seen
-    found = Group()
+    head, found = overview(sight, now, sheet), Group()
     for room in _rooms(sheet.console.height, len(news)):
-        parts = overview(sight, now, sheet)
+        parts = [*head]
         judged = metrics(sight, sheet, trail, explained=room.explained) if room.metrics else ()
         if judged:
             parts += [Text(), *judged]

@@ -1,12 +1,12 @@
 """Rollouts that are played: the operator's own decisions, and the world around them."""
 
+import asyncio
 import math
 import os
 import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -53,6 +53,7 @@ from canary_operator.plugin.offline.simulation.timeline import (
     Told,
     Turn,
 )
+from tests.support.clusters import eventually
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "helloworld"
 FAULTY = yaml.safe_load((EXAMPLES / "3-helloworld-v3-faulty.yaml").read_text(encoding="utf-8"))
@@ -198,12 +199,22 @@ def test_no_process_is_left_behind(number: signal.Signals) -> None:
     program = "import sys; from canary_operator.plugin.main import main; main()"
     command = [sys.executable, "-c", program, "simulate", "-f", file, "--runs", "100000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as parent:
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-        assert _in_time(lambda: len(children.read_text().split()) > 2)  # with a tracker
-        pids = children.read_text().split()
+        pids = _in_time(lambda: _workers(parent.pid))
         parent.send_signal(number)
         assert parent.wait(30) == -number
-        assert _in_time(lambda: not any(map(_runs, pids)))
+        _in_time(lambda: not any(map(_runs, pids)))
+
+
+def _workers(pid: int) -> list[str]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return found if len(found) > 2 else []  # with a tracker
+
+
+def _in_time(ask: Callable[[], Any]) -> Any:
+    async def asked() -> Any:
+        return ask()
+
+    return asyncio.run(eventually(asked))
 
 
 def _runs(pid: str) -> bool:
@@ -211,13 +222,6 @@ def _runs(pid: str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def _in_time(holds: Callable[[], bool]) -> bool:
-    ends = time.monotonic() + 30
-    while not holds() and time.monotonic() < ends:
-        time.sleep(0.05)
-    return holds()
 
 
 def test_what_processes_are_handed_can_be_handed_on() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.objects import GROUP, KIND, VERSION
 from canary_operator.domain.spec import RolloutSpec, check_name
-from canary_operator.domain.spec.kinds import Kind, dns_label, labels
+from canary_operator.domain.spec.kind import Kind
+from canary_operator.domain.spec.kinds import dns_label, labels
 from canary_operator.domain.spec.problems import path, sentence
 from canary_operator.domain.spec.schema import Place
 from canary_operator.plugin.offline.documents import TEMPLATE_CODE

@@ -26,7 +26,9 @@ RUNS_AT_ONCE = 20
 """What one process is given at a time, at most; progress is seen in steps of it."""
 
 NO_PROCESSES = (OSError, ImportError, NotImplementedError, BrokenProcessPool)
-"""What is raised where no process can be started, or the system ends one."""
+"""What Python raises where no process can be started, or the system ends one: no permission or
+memory, no `_multiprocessing`, no semaphores (for which `concurrent.futures` has the third), or one
+that was killed. Rollouts themselves raise none of them: they touch no file."""
 
 Progress = Callable[[int], None]
 """Told how many more runs are done."""

@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
-from canary_operator.domain.spec.kinds import Kind, duration, number, percentage, whole
+from canary_operator.domain.spec.kind import Kind
+from canary_operator.domain.spec.kinds import duration, number, percentage, whole
 from canary_operator.domain.spec.problems import find_problems
 from canary_operator.domain.spec.schema import Written
 from canary_operator.plugin.exits import PluginError, UsageProblemError
