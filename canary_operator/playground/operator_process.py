@@ -54,6 +54,13 @@ class OperatorProcess:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Return the process that runs now."""
+        if self._daemon is None:
+            raise RuntimeError("the operator does not run")
+        return self._daemon.pid
+
     async def start(self) -> None:
         """Start a new process."""
         async with AsyncExitStack() as stack:

@@ -202,3 +202,7 @@ class Caches:
         self.records = ObjectCache[SeenRecord](see_record)
         self.pods = ObjectCache[SeenPod](see_pod)
         self.virtual_services = ObjectCache[SeenManifest](see_manifest)
+
+    def all_rollouts(self) -> list[Key]:
+        """Return every CanaryRollout that was seen."""
+        return [Key(held.namespace, held.name) for held in self.rollouts]

@@ -11,6 +11,8 @@ Every request may be repeated: a write says which object it means (`uid`, `resou
 or describes the end state.
 """
 
+import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -25,16 +27,22 @@ from canary_operator.adapters.cluster.answers import Manifest, content_of, hang_
 from canary_operator.adapters.cluster.encoding import encode
 from canary_operator.adapters.cluster.errors import Call, ExpiredError, Refusal, error_of
 from canary_operator.adapters.cluster.resources import Resource
-from canary_operator.domain.errors import UnavailableError
+from canary_operator.domain.errors import NotLeaderError, UnavailableError
+from canary_operator.domain.foreign_text import one_line
 from canary_operator.domain.objects import MANAGER
 
 Query = Mapping[str, str]
 OnAnswer = Callable[[str, str, int, float], None]
 """Told of every answer: verb, resource, status code (0: no answer), seconds."""
 
+SecondsToWrite = Callable[[], float]
+"""How long a write that begins now may take; 0 or less: none may begin."""
+
 TIMEOUT_SECONDS = 10.0
 _PAGE = 500
 _FIRST_FAILURE = 400
+_LONGEST_WORDS = 200
+"""Characters of why no answer came; the library quotes what it could not read."""
 _WRITES = frozenset({"POST", "PATCH"})
 
 _JSON = "application/json"
@@ -53,13 +61,20 @@ class Client:
     manager = MANAGER
     """Who is said to have set the fields that are written."""
 
-    def __init__(self, configuration: Configuration, on_answer: OnAnswer | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        on_answer: OnAnswer | None = None,
+        seconds_to_write: SecondsToWrite = lambda: math.inf,
+    ) -> None:
         """Remember where the server is; nothing is sent yet.
 
         Args:
             configuration: From `load_configuration`, or `Configuration(host=…)`.
             on_answer: Counts requests.
+            seconds_to_write: Bounds every write, so that none outlives a term as leader.
         """
+        self._seconds_to_write = seconds_to_write
         self._configuration = configuration
         self._on_answer = on_answer or (lambda *_: None)
         self.timeout_seconds = TIMEOUT_SECONDS
@@ -127,12 +142,24 @@ class Client:
         return await self._send("POST", call, body, _JSON, _STRICT)
 
     async def apply(
-        self, resource: Resource, body: Mapping[str, Any], *, dry_run: bool = False
+        self,
+        resource: Resource,
+        body: Mapping[str, Any],
+        *,
+        dry_run: bool = False,
+        force: bool = True,
     ) -> Manifest:
-        """Make the object have the fields of `body`, whoever set them before."""
+        """Make the object have the fields of `body`, whoever set them before.
+
+        Args:
+            resource: Its kind.
+            body: What it must have.
+            dry_run: Whether the server only says what it would do.
+            force: Whether fields are taken from others; else a difference is a conflict.
+        """
         meta = body["metadata"]
         call = Call("patch", resource, meta["namespace"], meta["name"])
-        query = {**_STRICT, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        query = {**_STRICT, "force": str(force).lower(), **({"dryRun": "All"} if dry_run else {})}
         return await self._send("PATCH", call, body, _APPLY_PATCH, query)
 
     async def merge(
@@ -173,11 +200,13 @@ class Client:
         data = None if body is None else encode(body)
         if method in _WRITES and query is not None:
             query = {**query, "fieldManager": self.manager}
+        seconds = None if method == "GET" else self._bound(call)
         code, started = 0, time.monotonic()
         try:
-            code, retry_after, text = await self._exchange(
-                method, call.path, params=query, headers=headers, data=data
-            )
+            async with asyncio.timeout(seconds):
+                code, retry_after, text = await self._exchange(
+                    method, call.path, params=query, headers=headers, data=data
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.unanswered(call, error) from error
         finally:
@@ -189,13 +218,20 @@ class Client:
             raise UnavailableError(f"The API server answered {call} with something else than JSON.")
         return content
 
+    def _bound(self, call: Call) -> float | None:
+        """Return how long a write may take; None for as long as any request."""
+        seconds = self._seconds_to_write()
+        if seconds <= 0:
+            raise NotLeaderError(f"Not sent, since this operator does not lead: {call}")
+        return None if math.isinf(seconds) else seconds
+
     def refused(self, call: Call, refusal: Refusal) -> Exception:
         """Return what to raise for an answer that is not a success."""
         return error_of(call, refusal)
 
     def unanswered(self, call: Call, error: Exception) -> Exception:
         """Return what to raise where no answer came."""
-        words = str(error) or type(error).__name__
+        words = one_line(str(error), _LONGEST_WORDS) or type(error).__name__
         return UnavailableError(f"The API server did not answer {call}: {words}")
 
     async def lines(

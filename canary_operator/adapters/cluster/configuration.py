@@ -3,13 +3,26 @@
 import os
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
 _RENEW_SECONDS = 60.0
 """How often credentials of a kubeconfig, such as tokens of a login program, are looked up again."""
+
+
+def pod_namespace() -> str | None:
+    """Return the namespace of the pod that this runs in; None outside a cluster."""
+    if "KUBERNETES_SERVICE_HOST" not in os.environ:
+        return None
+    try:
+        return _NAMESPACE_FILE.read_text().strip() or None
+    except OSError:
+        return None
 
 
 async def load_configuration() -> Configuration:

@@ -86,11 +86,17 @@ class ClusterEvents:
         try:
             self._queue.put_nowait(_Waiting(rollout, notice, self._clock()))
         except asyncio.QueueFull:
-            logger.warning("Event dropped, too many are waiting: %s", notice.reason)
+            facts = _facts(rollout, notice)
+            logger.warning("Event dropped, too many wait: %s", notice.reason, extra=facts)
 
     def start(self) -> None:
         """Begin to send."""
         self._task = asyncio.create_task(self._run(), name="events")
+
+    @property
+    def alive(self) -> bool:
+        """Whether Events are sent, or have been to the end."""
+        return self._task is None or not self._task.done()
 
     async def stop(self, within_seconds: float = 3.0) -> None:
         """Send what is waiting, as far as there is time, and end."""
@@ -105,28 +111,36 @@ class ClusterEvents:
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
 
+    def drop(self) -> None:
+        """Forget what is waiting: it is not ours to tell any more."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+            self._queue.task_done()
+
     async def _run(self) -> None:
         while True:
             waiting = await self._queue.get()
             try:
                 await self._send(waiting)
             except Exception:
-                logger.exception("Event failed unexpectedly")
+                facts = _facts(waiting.rollout, waiting.notice)
+                logger.exception("Event failed unexpectedly", extra=facts)
             finally:
                 self._queue.task_done()
 
     async def _send(self, waiting: _Waiting) -> None:
         name = f"{waiting.rollout.key.name}.{secrets.token_hex(8)}"
+        facts = _facts(waiting.rollout, waiting.notice)
         for pause in (*self._pauses, None):
             try:
                 await self._publish(waiting, name)
             except UnavailableError as error:
                 if pause is None:
-                    logger.warning("Event dropped: %s", error)
+                    logger.warning("Event dropped: %s", error, extra=facts)
                     return
                 await asyncio.sleep(pause)
             except (ApiError, CanaryOperatorError) as error:
-                logger.warning("Event refused: %s", error)
+                logger.warning("Event refused: %s", error, extra=facts)
                 return
             else:
                 return
@@ -182,6 +196,10 @@ class ClusterEvents:
             "reportingComponent": MANAGER,
             "reportingInstance": self._instance,
         }
+
+
+def _facts(rollout: Rollout, notice: Notice) -> dict[str, str]:
+    return {"rollout": str(rollout.key), "reason": str(notice.reason)}
 
 
 def _second(moment: datetime) -> datetime:

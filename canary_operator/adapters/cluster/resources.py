@@ -39,6 +39,7 @@ RECORDS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", RO
 PODS = Resource("", "v1", "pods", "Pod", ROLLOUT_LABEL)
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", ROLLOUT_LABEL)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS = Resource("", "v1", "events", "Event")
 VIRTUAL_SERVICES = Resource(
     "networking.istio.io", "v1", "virtualservices", "VirtualService", ROLLOUT_LABEL

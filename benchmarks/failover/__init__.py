@@ -1,0 +1,1 @@
+"""How long nobody acts when the leading operator ends."""

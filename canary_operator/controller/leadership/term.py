@@ -1,0 +1,34 @@
+"""What begins and ends with a term as leader."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from canary_operator.engine.checks import Checks
+from canary_operator.engine.scheduler import Scheduler
+from canary_operator.ports import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """The work of a leader."""
+
+    scheduler: Scheduler
+    checks: Checks
+    catch_up: Callable[[], Awaitable[None]]
+    """Reads what the last leader may have written since the watches spoke."""
+    all_rollouts: Callable[[], list[Key]]
+    forget: Callable[[], None]
+    """Drops what is remembered of a term, or of what is still to be told."""
+
+    async def begin(self) -> None:
+        """Look at every rollout, knowing all that the last leader did."""
+        await self.catch_up()
+        for key in self.all_rollouts():
+            self.scheduler.wake(key)
+        self.scheduler.start()
+
+    async def end(self) -> None:
+        """Cancel all work; what was not written yet, the next leader decides anew."""
+        await self.scheduler.stop()
+        await self.checks.stop()
+        self.forget()

@@ -1,0 +1,59 @@
+"""Caches of a new leader are brought up to what the API server has."""
+
+from canary_operator.adapters.cluster.followed import Followed, catch_up
+from canary_operator.adapters.cluster.resources import (
+    DEPLOYMENTS,
+    ROLLOUTS,
+    SERVICES,
+    VIRTUAL_SERVICES,
+    Resource,
+)
+from canary_operator.domain.objects import ROLLOUT_LABEL
+from tests.adapters.cluster.world import World
+
+LABELS = {ROLLOUT_LABEL: "web"}
+
+
+def service(name: str, labels: dict[str, str]) -> dict[str, object]:
+    return {"metadata": {"name": name, "labels": labels}, "spec": {"ports": [{"port": 80}]}}
+
+
+def followed(world: World, *resources: Resource) -> list[Followed]:
+    return [Followed(resource, world.cache_of(resource)) for resource in resources]
+
+
+async def test_what_no_watch_has_told_is_known_afterwards(world: World) -> None:
+    old = await world.rollout()
+    await world.cluster.client.request(
+        "PATCH",
+        ROLLOUTS.path(world.namespace, "web"),
+        {"spec": {"replicas": 7}},
+        ctype="application/merge-patch+json",
+    )
+    path = SERVICES.path(world.namespace)
+    for name, labels in (("web", LABELS), ("foreign", {})):
+        await world.cluster.client.request("POST", path, service(name, labels))
+    assert world.rollout_now() == old
+    await catch_up(world.client, followed(world, ROLLOUTS, SERVICES), [world.namespace])
+    assert world.rollout_now().spec["replicas"] == 7
+    assert world.caches.services.get(world.namespace, "web") is not None
+    assert world.caches.services.get(world.namespace, "foreign") is None, "label selector"
+
+
+async def test_what_is_gone_is_forgotten(world: World) -> None:
+    await world.rollout()
+    await world.rollout("api")
+    await world.delete(ROLLOUTS, "web")
+    assert len(world.caches.rollouts) == 2
+    await catch_up(world.client, followed(world, ROLLOUTS), [world.namespace])
+    assert [held.name for held in world.caches.rollouts] == ["api"]
+
+
+async def test_a_kind_that_is_not_installed_is_empty(world: World) -> None:
+    unknown = Resource("networking.istio.io", "v9", "virtualservices", "VirtualService")
+    caches = [
+        Followed(unknown, world.cache_of(VIRTUAL_SERVICES)),
+        *followed(world, DEPLOYMENTS),
+    ]
+    await catch_up(world.client, caches, [world.namespace])
+    assert len(world.caches.virtual_services) == 0
