@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup
+.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup bench-failover
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ bench-decisions: $(STAMP)  ## Simulate how often verdicts are right, ours and th
 
 bench-startup: $(STAMP)  ## Measure how long kubectl canary takes to start
 	@$(BIN)/python -m benchmarks.startup
+
+bench-failover: $(STAMP)  ## Measure how long nobody acts when the leading operator ends
+	@$(BIN)/python -m benchmarks.failover
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out

@@ -25,3 +25,19 @@ class Duration(click.ParamType[Any]):
             return parse_duration(value)
         except ValueError:
             self.fail(f"{value!r} is too long, or has too many digits", param, ctx)
+
+
+class HostPattern(click.ParamType[Any]):
+    """`[NAMESPACE/]HOST` of `--allowed-host`."""
+
+    name = "[namespace/]host"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the pattern as it is, or fail with what one looks like."""
+        from canary_operator.domain.hosts import check_pattern
+
+        try:
+            check_pattern(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return value

@@ -2,25 +2,43 @@
 
 import asyncio
 import socket
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
+from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException
 
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
-from canary_operator.adapters.cluster.configuration import load_configuration
+from canary_operator.adapters.cluster.configuration import load_configuration, pod_namespace
 from canary_operator.adapters.cluster.events import ClusterEvents
+from canary_operator.adapters.cluster.followed import Followed, catch_up
+from canary_operator.adapters.cluster.leases import Lease
+from canary_operator.adapters.cluster.resources import (
+    DEPLOYMENTS,
+    PODS,
+    RECORDS,
+    ROLLOUTS,
+    SERVICES,
+    VIRTUAL_SERVICES,
+)
 from canary_operator.adapters.cluster.rollouts import ClusterRollouts
 from canary_operator.adapters.cluster.workloads import ClusterWorkloads
 from canary_operator.adapters.metrics.prometheus import PrometheusMetrics, PrometheusSettings
+from canary_operator.adapters.telemetry.operator import OperatorTelemetry
 from canary_operator.adapters.traffic import build_router
-from canary_operator.controller.handlers import Watched
+from canary_operator.controller.filling import Filling
+from canary_operator.controller.health import Health, no_endless_tick, unless
+from canary_operator.controller.leadership.election import Election
+from canary_operator.controller.leadership.rules import Times
+from canary_operator.controller.leadership.term import Term
 from canary_operator.controller.login import login_with
 from canary_operator.controller.operator import Address, Parts, run
-from canary_operator.domain.objects import ROLLOUT_LABEL
+from canary_operator.controller.tracing import trace
 from canary_operator.domain.situation import Settings
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
@@ -55,6 +73,11 @@ class Options:
     custom_queries: tuple[str, ...] | None = None
     cluster_domain: str = "cluster.local"
     health_address: tuple[str, int] | None = None
+    leader_election: bool | None = None
+    """None: in a cluster."""
+    leader_election_namespace: str | None = None
+    """None: the pod's own."""
+    leader_election_lease: str = "canary-operator"
     max_concurrent_ticks: int = 16
 
 
@@ -64,21 +87,25 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def watched(caches: Caches) -> tuple[Watched, ...]:
-    """Return what is watched, and the cache that each watch feeds."""
-    ours = ROLLOUT_LABEL
+def followed(caches: Caches) -> tuple[Followed, ...]:
+    """Return what is followed, and the cache that each watch feeds."""
     return (
-        Watched("canary-operator.dev", "v1alpha1", "canaryrollouts", caches.rollouts),
-        Watched("apps", "v1", "deployments", caches.deployments, ours),
-        Watched("apps", "v1", "controllerrevisions", caches.records, ours),
-        Watched("", "v1", "services", caches.services, ours),
-        Watched("", "v1", "pods", caches.pods, ours),
-        Watched("networking.istio.io", "v1", "virtualservices", caches.virtual_services, ours),
+        Followed(ROLLOUTS, caches.rollouts),
+        Followed(DEPLOYMENTS, caches.deployments),
+        Followed(RECORDS, caches.records),
+        Followed(SERVICES, caches.services),
+        Followed(PODS, caches.pods),
+        Followed(VIRTUAL_SERVICES, caches.virtual_services),
     )
 
 
-def build(options: Options, client: Client) -> Parts:
-    """Connect everything."""
+def build(options: Options, configuration: Configuration) -> Parts:
+    """Connect everything.
+
+    Raises:
+        ConfigurationError: the options contradict where this runs.
+        ValueError: an address is no URL.
+    """
     settings = Settings(
         scrape_interval=options.prometheus.scrape_interval,
         cluster_domain=options.cluster_domain,
@@ -86,7 +113,14 @@ def build(options: Options, client: Client) -> Parts:
         custom_queries=options.custom_queries,
     )
     caches = Caches()
-    metrics = PrometheusMetrics(_connection(options.prometheus), settings)
+    telemetry = OperatorTelemetry(
+        version("canary-operator"), lambda: election is None or election.leading
+    )
+    # Its own, so that busy ticks hold up no renewal.
+    lease_client = Client(configuration, telemetry.answered)
+    election = _election(options, lease_client)
+    client = _client(configuration, telemetry, election)
+    metrics = PrometheusMetrics(_connection(options.prometheus), settings, telemetry.queried)
     events = ClusterEvents(client, socket.gethostname(), now)
     ports = Ports(
         rollouts=ClusterRollouts(client, caches),
@@ -99,16 +133,75 @@ def build(options: Options, client: Client) -> Parts:
     def wake(key: Key) -> None:
         scheduler.wake(key)
 
-    checks = Checks(metrics, wake)
-    ticker = Ticker(ports, settings, checks, now)
-    scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks)
+    async def read_everything() -> None:
+        await catch_up(client, followed(caches), options.namespaces)
+
+    def forget() -> None:
+        ticker.forget_all()
+        events.drop()
 
     async def close_metrics() -> None:
         metrics.close()
 
-    closing = (events.stop, close_metrics, client.close)
-    login = login_with(load_configuration)
-    return Parts(login, watched(caches), scheduler, checks, (events.start,), closing)
+    checks = Checks(metrics, wake)
+    ticker = Ticker(ports, settings, checks, now, telemetry)
+    scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)
+    names = (each.resource.full_name for each in followed(caches))
+    filling = Filling(names, ROLLOUTS.full_name)
+    return Parts(
+        login=login_with(load_configuration, trace(filling.asked, telemetry.answered)),
+        followed=followed(caches),
+        scheduler=scheduler,
+        checks=checks,
+        election=election,
+        term=Term(scheduler, checks, read_everything, caches.all_rollouts, forget),
+        health=_health(scheduler, events, election, filling),
+        filling=filling,
+        exposition=telemetry.exposition,
+        starting=(events.start,),
+        finishing=(events.stop,),
+        closing=(close_metrics, client.close, lease_client.close),
+    )
+
+
+def _client(
+    configuration: Configuration, telemetry: OperatorTelemetry, election: Election | None
+) -> Client:
+    if election is None:
+        return Client(configuration, telemetry.answered)
+    return Client(configuration, telemetry.answered, election.seconds_to_write)
+
+
+def _health(
+    scheduler: Scheduler, events: ClusterEvents, election: Election | None, filling: Filling
+) -> Health:
+    """Return what the kubelet is told of."""
+    health = Health()
+    health.ready["caches"] = filling.missing
+    health.alive["ticks"] = no_endless_tick(scheduler.longest_tick)
+    health.alive["events"] = unless(lambda: events.alive, "no Event is sent any more")
+    if election is not None:
+        health.alive["leader election"] = unless(lambda: election.alive, "has ended")
+    return health
+
+
+def _election(options: Options, client: Client) -> Election | None:
+    """Return who competes for the Lease; None where nobody has to."""
+    home = pod_namespace()
+    wanted = home is not None if options.leader_election is None else options.leader_election
+    if not wanted:
+        return None
+    namespace = options.leader_election_namespace or home
+    if namespace is None:
+        raise ConfigurationError(
+            "Leader election needs a namespace for its Lease, and this is no pod that has one: "
+            "name it with --leader-election-namespace, or say --no-leader-election."
+        )
+    times = Times()
+    client.timeout_seconds = times.renew_within / 2
+    lease = Lease(client, namespace, options.leader_election_lease, 2 * times.lease)
+    me = f"{socket.gethostname()}_{uuid.uuid4()}"
+    return Election(lease, me, clock=now, times=times)
 
 
 def _connection(prometheus: PrometheusOptions) -> PrometheusSettings:
@@ -133,7 +226,7 @@ async def _run(options: Options) -> None:
 
 async def _parts(options: Options) -> Parts:
     try:
-        return build(options, Client(await load_configuration()))
+        return build(options, await load_configuration())
     except ConfigException as error:
         raise ConfigurationError(
             f"No cluster to talk to: {error}. Run inside a cluster, or set KUBECONFIG."

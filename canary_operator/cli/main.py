@@ -13,7 +13,7 @@ from canary_operator.cli.options import (
     option,
     sorted_unique,
 )
-from canary_operator.parameters import Duration
+from canary_operator.parameters import Duration, HostPattern
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -56,9 +56,11 @@ def main() -> None:
 )
 @option(
     "--allowed-host",
+    type=HostPattern(),
     multiple=True,
     metavar="PATTERN",
-    help="Host, beside its own Service, that a rollout may claim: [namespace/]pattern. [none]",
+    help="Host, beside its own Service, that a rollout may claim, or *. and a domain for all "
+    "hosts below it: [namespace/]host. [none]",
 )
 @option(
     "--custom-queries",
@@ -79,6 +81,23 @@ def main() -> None:
     default=":8080",
     show_default=True,
     help="Where /healthz and /readyz are served; empty serves nothing.",
+)
+@option(
+    "--leader-election/--no-leader-election",
+    default=None,
+    help="Let one of several operators write, by a Lease. [in a cluster]",
+)
+@option(
+    "--leader-election-namespace",
+    metavar="NS",
+    help="Namespace of the Lease. [the pod's own]",
+)
+@option(
+    "--leader-election-lease",
+    default="canary-operator",
+    show_default=True,
+    metavar="NAME",
+    help="Name of the Lease; operators for different namespaces need different ones.",
 )
 @option(
     "--max-concurrent-ticks",
@@ -108,7 +127,7 @@ def run(**flags: Any) -> None:
     ~/.kube/config.
     """
     # Imported here, so that --help and the other commands start without the Kubernetes client.
-    from canary_operator.cli.logs import set_up_logs
+    from canary_operator.cli.logs import StartError, set_up_logs
     from canary_operator.wiring import (
         ConfigurationError,
         Options,
@@ -133,12 +152,15 @@ def run(**flags: Any) -> None:
         custom_queries=custom_query_namespaces(flags["custom_queries"]),
         cluster_domain=flags["cluster_domain"],
         health_address=flags["metrics_address"],
+        leader_election=flags["leader_election"],
+        leader_election_namespace=flags["leader_election_namespace"],
+        leader_election_lease=flags["leader_election_lease"],
         max_concurrent_ticks=flags["max_concurrent_ticks"],
     )
     try:
         run_operator(options)
     except ConfigurationError as error:
-        raise click.ClickException(str(error)) from error
+        raise StartError(str(error)) from error
 
 
 @main.command(

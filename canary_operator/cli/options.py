@@ -16,9 +16,16 @@ def option(name: str, *more: str, **settings: Any) -> Callable[[Command], Comman
 
 
 class Header(click.ParamType[Any]):
-    """`NAME=VALUE`."""
+    """`NAME=VALUE`; in the environment variable one on each line, since values have blanks.
+
+    Values may be secrets, so no message repeats one.
+    """
 
     name = "name=value"
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """Return the headers of the environment variable."""
+        return [line for line in rv.splitlines() if line.strip()]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return name and value."""
@@ -26,7 +33,7 @@ class Header(click.ParamType[Any]):
             return value
         name, equals, text = value.partition("=")
         if not equals or not name.strip():
-            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+            self.fail("a header must be NAME=VALUE; what was given is not shown", param, ctx)
         return name.strip(), text.strip()
 
 

@@ -5,59 +5,40 @@ before the first lists of all indexed resources were handled. So no rollout is l
 every cache is filled, and a restart never mistakes "not seen yet" for "not there".
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import kopf
 
+from canary_operator.adapters.cluster.followed import Followed
+from canary_operator.controller.filling import Filling
 from canary_operator.ports import Key
 
 
-class Cache(Protocol):
-    """What remembers the objects of one resource."""
-
-    def saw(self, event_type: str | None, body: Mapping[str, Any]) -> Key | None:
-        """Remember what a watch said; return the rollout that it concerns."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """One resource to watch."""
-
-    group: str
-    version: str
-    plural: str
-    cache: Cache
-    selector: str | None = None
-    """Label selector, evaluated by the API server."""
-
-    @property
-    def name(self) -> str:
-        """Name as kopf's settings know it."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-
 def build_registry(
-    watched: tuple[Watched, ...], wake: Callable[[Key], None]
+    followed: tuple[Followed, ...], wake: Callable[[Key], None], filling: Filling
 ) -> kopf.OperatorRegistry:
-    """Return the handlers of everything that is watched."""
+    """Return the handlers of everything that is followed."""
     registry = kopf.OperatorRegistry()
-    for resource in watched:
-        _watch(registry, resource, wake)
+    for each in followed:
+        _watch(registry, each, wake, filling)
     return registry
 
 
-def _watch(registry: kopf.OperatorRegistry, resource: Watched, wake: Callable[[Key], None]) -> None:
+def _watch(
+    registry: kopf.OperatorRegistry, each: Followed, wake: Callable[[Key], None], filling: Filling
+) -> None:
     async def fill(body: kopf.Body, **_: Any) -> None:
-        resource.cache.saw(None, body)
+        each.cache.saw(None, body)
+        filling.saw_object()
 
     async def follow(event: kopf.RawEvent, **_: Any) -> None:
-        key = resource.cache.saw(event["type"], event["object"])
+        filling.saw_event()
+        key = each.cache.saw(event["type"], event["object"])
         if key is not None:
             wake(key)
 
+    resource = each.resource
     where = (resource.group, resource.version, resource.plural)
     kopf.index(*where, id=f"fill-{resource.plural}", registry=registry)(fill)
     kopf.on.event(*where, id=f"follow-{resource.plural}", registry=registry)(follow)

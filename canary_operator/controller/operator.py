@@ -1,13 +1,19 @@
 """The operator as a whole: started, run until it is told to stop, stopped in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import kopf
 
-from canary_operator.controller.handlers import Watched, build_registry
-from canary_operator.controller.health import serve_health
+from canary_operator.adapters.cluster.followed import Followed
+from canary_operator.controller.endpoints import Exposition, serve
+from canary_operator.controller.filling import Filling
+from canary_operator.controller.handlers import build_registry
+from canary_operator.controller.health import Health, unless
+from canary_operator.controller.leadership.election import Election
+from canary_operator.controller.leadership.term import Term
 from canary_operator.controller.login import Login
 from canary_operator.controller.settings import kopf_settings
 from canary_operator.engine.checks import Checks
@@ -19,18 +25,27 @@ class Parts:
     """Everything that `wiring.py` built."""
 
     login: Login
-    watched: tuple[Watched, ...]
+    followed: tuple[Followed, ...]
     scheduler: Scheduler
     checks: Checks
+    election: Election | None
+    """Who may write; None where this operator is the only one."""
+    term: Term
+    health: Health
+    filling: Filling
+    exposition: Exposition
+    """Makes the text of `/metrics`."""
     starting: tuple[Callable[[], None], ...]
     """What is to be started with the event loop running."""
+    finishing: tuple[Callable[[], Awaitable[None]], ...]
+    """What may still write at the end, before the Lease is given back."""
     closing: tuple[Callable[[], Awaitable[None]], ...]
     """What is to be closed at the end, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where `/healthz` and `/readyz` are served."""
+    """Where `/metrics`, `/healthz` and `/readyz` are served."""
 
     host: str
     port: int
@@ -42,32 +57,50 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
     Args:
         parts: What to run.
         namespaces: Namespaces to watch; empty means all.
-        address: Where to serve health; None serves none.
+        address: Where to serve metrics and health; None serves none.
     """
-    ready = asyncio.Event()
-    registry = build_registry(parts.watched, parts.scheduler.wake)
+    watching = asyncio.Event()
+    watching.set()
+    registry = build_registry(parts.followed, parts.scheduler.wake, parts.filling)
 
     async def stop(**_: object) -> None:
+        watching.clear()
         await parts.scheduler.stop()
         await parts.checks.stop()
+        for finish in parts.finishing:
+            await finish()
+        if parts.election is not None:
+            await parts.election.stop()
         for close in parts.closing:
             await close()
 
     kopf.on.login(registry=registry)(parts.login)
     kopf.on.cleanup(registry=registry)(stop)
-    health = await serve_health(address.host, address.port, ready.is_set) if address else None
-    for start in parts.starting:
-        start()
-    parts.scheduler.start()
-    try:
+    parts.health.alive["watches"] = unless(watching.is_set, "ended; the operator stops")
+    async with _served(parts, address):
+        for start in parts.starting:
+            start()
+        if parts.election is None:
+            parts.scheduler.start()
+        else:
+            parts.election.start(parts.term.begin, parts.term.end)
         await kopf.operator(
             registry=registry,
-            settings=kopf_settings(parts.watched, cluster_wide=not namespaces),
+            settings=kopf_settings(parts.followed, cluster_wide=not namespaces),
             standalone=True,
+            identity=WITHOUT_PEERS,
             clusterwide=not namespaces,
             namespaces=tuple(namespaces),
-            ready_flag=ready,
         )
+
+
+@asynccontextmanager
+async def _served(parts: Parts, address: Address | None) -> AsyncIterator[None]:
+    if address is None:
+        yield
+        return
+    runner = await serve(address.host, address.port, parts.health, parts.exposition)
+    try:
+        yield
     finally:
-        if health is not None:
-            await health.cleanup()
+        await runner.cleanup()

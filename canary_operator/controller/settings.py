@@ -5,7 +5,7 @@ from itertools import chain, repeat
 
 import kopf
 
-from canary_operator.controller.handlers import Watched
+from canary_operator.adapters.cluster.followed import Followed
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -25,7 +25,7 @@ class Pauses(Iterable[float]):
         return chain(RECONNECT_SECONDS, repeat(RECONNECT_SECONDS[-1]))
 
 
-def kopf_settings(watched: Iterable[Watched], *, cluster_wide: bool) -> kopf.OperatorSettings:
+def kopf_settings(followed: Iterable[Followed], *, cluster_wide: bool) -> kopf.OperatorSettings:
     """Return kopf's settings for an operator that only watches through kopf.
 
     An operator for some namespaces may have Roles only, so it does not ask for what is known to
@@ -37,7 +37,7 @@ def kopf_settings(watched: Iterable[Watched], *, cluster_wide: bool) -> kopf.Ope
     settings.networking.request_timeout = REQUEST_TIMEOUT_SECONDS
     settings.networking.error_backoffs = Pauses()
     settings.queueing.idle_timeout = IDLE_SECONDS
-    for resource in watched:
-        if resource.selector:
-            settings.watching.label_selectors[resource.name] = resource.selector
+    for each in followed:
+        if each.resource.selector:
+            settings.watching.label_selectors[each.resource.full_name] = each.resource.selector
     return settings

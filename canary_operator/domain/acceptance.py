@@ -32,10 +32,14 @@ def read_spec(
     """
     check_name(name)
     spec = parse_spec(raw)
-    if spec.traffic.istio is not None:
-        own = own_hosts(name, namespace, settings.cluster_domain)
-        hosts = spec.traffic.istio.hosts
-        check_hosts(hosts, own=own, namespace=namespace, allowed=settings.allowed_hosts)
+    if spec.traffic.istio is not None and settings.allowed_hosts is not None:
+        check_hosts(
+            spec.traffic.istio.hosts,
+            own=own_hosts(name, namespace, settings.cluster_domain),
+            namespace=namespace,
+            allowed=settings.allowed_hosts,
+            cluster_domain=settings.cluster_domain,
+        )
     _check_queries_allowed(spec, namespace, settings)
     _check_query_variables(spec)
     check_named_ports(spec)
@@ -64,6 +68,27 @@ def _check_query_variables(spec: RolloutSpec) -> None:
         except QueryTemplateError as error:
             field = f"spec.analysis.metrics[{index}].query.promql"
             raise InvalidSpecError(f"{field}: {error}") from error
+
+
+def asks_nothing_new(
+    spec: RolloutSpec, recorded: Mapping[str, Any], template: Mapping[str, Any]
+) -> bool:
+    """Return whether `spec` means what was recorded, be it in other words.
+
+    A default that is written out asks for nothing new: a person may write it, and an API server
+    fills in those of a newer CRD, into objects that nobody has touched.
+
+    Args:
+        spec: The wanted spec, of the recorded template.
+        recorded: Settings of the newest record.
+        template: Pod template of that record.
+    """
+    try:
+        before = parse_spec({**recorded, "template": template})
+    except InvalidSpecError:  # recorded by an operator with other rules
+        return False
+    kept = {field: getattr(before, field) for field in NOT_SETTINGS}
+    return before == spec.model_copy(update=kept)
 
 
 def check_interval(spec: RolloutSpec, settings: Settings) -> None:

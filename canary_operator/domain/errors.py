@@ -11,7 +11,8 @@ CanaryOperatorError
 │   ├── RouterUnavailableError   the router's API is not installed
 │   ├── ForbiddenError           the operator lacks a right
 │   ├── DriftConflictError       somebody keeps changing an object back
-│   └── UnavailableError         the API server failed, timed out or is overloaded
+│   ├── UnavailableError         the API server failed, timed out or is overloaded
+│   └── NotLeaderError           another operator may be writing by now
 └── ConflictError                decided on an old state: decide anew, at once
 """
 
@@ -99,6 +100,10 @@ class DriftConflictError(SurroundingsError):
 
 class UnavailableError(SurroundingsError):
     """The API server failed, timed out, or asked us to slow down."""
+
+
+class NotLeaderError(SurroundingsError):
+    """This operator does not lead, or not for long enough to write; another one may be writing."""
 
 
 class ConflictError(CanaryOperatorError):

@@ -7,7 +7,12 @@ from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation, step_index
 from canary_operator.domain.status import Condition, RolloutStatus
 from canary_operator.domain.steps import is_overdue, pause_reason
-from canary_operator.domain.words import message_of, pause_words, stable_is_available
+from canary_operator.domain.words import (
+    goes_on_trial_next,
+    message_of,
+    pause_words,
+    stable_is_available,
+)
 
 TRANSIENT = frozenset(
     {
@@ -70,19 +75,22 @@ def conditions_of(at: Situation) -> tuple[Condition, ...]:
 
 
 def _readiness(at: Situation) -> tuple[bool, Reason]:
-    if at.problem is not None:
-        return False, at.problem.reason
+    reason = at.problem.reason if at.problem else _reason(at)
+    return reason is Reason.STABLE, reason
+
+
+def _reason(at: Situation) -> Reason:
     match at.status.phase:
-        case Phase.STABLE if stable_is_available(at):
-            return True, Reason.STABLE
+        case Phase.STABLE if not stable_is_available(at):
+            return Reason.STABLE_UNAVAILABLE
         case Phase.STABLE:
-            return False, Reason.STABLE_UNAVAILABLE
+            return Reason.PROGRESSING if goes_on_trial_next(at) else Reason.STABLE
         case Phase.ROLLING_BACK if at.weight > 0 and at.stable.ready == 0:
-            return False, Reason.STABLE_UNAVAILABLE
+            return Reason.STABLE_UNAVAILABLE
         case Phase.INITIALIZING if is_overdue(at):
-            return False, Reason.PROGRESS_DEADLINE_EXCEEDED
+            return Reason.PROGRESS_DEADLINE_EXCEEDED
         case phase:
-            return False, _PHASE_REASONS.get(phase, Reason.INITIALIZING)
+            return _PHASE_REASONS.get(phase, Reason.INITIALIZING)
 
 
 _PHASE_REASONS: dict[Phase | None, Reason] = {

@@ -17,8 +17,9 @@ class Settings:
     scrape_interval: timedelta = timedelta(seconds=15)
     """How often Prometheus reads the proxies."""
     cluster_domain: str = "cluster.local"
-    allowed_hosts: tuple[str, ...] = ()
-    """Patterns `[namespace/]pattern` of hosts, beside its own Service, that a rollout may claim."""
+    allowed_hosts: tuple[str, ...] | None = ()
+    """Patterns `[namespace/]host` of hosts, beside its own Service, that a rollout may claim; None
+    where no cluster is touched and nobody knows the list."""
     custom_queries: tuple[str, ...] | None = None
     """Namespaces whose rollouts may use `query`; None allows all."""
 

@@ -60,9 +60,10 @@ def _initializing(at: Situation) -> str:
 
 
 def _stable(at: Situation) -> str:
-    revision = at.status.stable_revision
+    revision, next_one = at.status.stable_revision, goes_on_trial_next(at)
     if stable_is_available(at):
-        return f"Revision {revision} serves everything."
+        then = f"; revision {next_one} goes on trial next" if next_one else ""
+        return f"Revision {revision} serves everything{then}."
     trouble, pods = _trouble(at.stable.trouble), _pods(at.spec.replicas)
     return f"Revision {revision} has fewer than {at.spec.replicas} available {pods}{trouble}."
 
@@ -70,6 +71,16 @@ def _stable(at: Situation) -> str:
 def stable_is_available(at: Situation) -> bool:
     """Whether stable has the pods that the spec asks for."""
     return at.stable.serves(at.status.stable_revision, at.spec.replicas)
+
+
+def goes_on_trial_next(at: Situation) -> str | None:
+    """Return the revision that waited for the end of another rollout; None where there is none.
+
+    It starts with the next tick. Until then stable serves, but it is not what the spec asks for,
+    and a tool that looks in between must not take the rollout for done.
+    """
+    wanted = at.wanted.revision if at.wanted else None
+    return None if wanted == at.status.stable_revision else wanted
 
 
 def _progressing(at: Situation) -> str:

@@ -6,11 +6,13 @@ that is refused changes nothing: the last recorded one stays in force.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from canary_operator.domain.acceptance import (
+    asks_nothing_new,
     check_interval,
     check_target_ports,
     doubts_about,
@@ -63,6 +65,10 @@ class Acceptor:
         """Drop what is remembered of a rollout that is gone."""
         self._memory.pop(key, None)
 
+    def forget_all(self) -> None:
+        """Drop everything: another operator may have recorded other specs since."""
+        self._memory.clear()
+
     async def accept(self, rollout: Rollout, now: datetime) -> Acceptance:
         """Return the spec in force for `rollout`.
 
@@ -103,7 +109,7 @@ class Acceptor:
         revision, settings = revision_of(spec.template.raw), settings_of(raw)
         records = self._ports.workloads.records(rollout)
         newest = records[0] if records else None
-        if newest and newest.revision == revision and newest.settings == settings:
+        if newest and newest.revision == revision and _in_force(newest, spec, settings):
             return spec
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
@@ -119,7 +125,8 @@ class Acceptor:
         await self._ports.workloads.remember(rollout, accepted)
         for doubt in doubts_about(spec):
             self._ports.events.tell(rollout, Notice("Warning", Reason.SPEC_DOUBTFUL, doubt))
-        logger.info("Spec accepted: revision=%s", revision, extra={"rollout": str(key)})
+        facts = {"rollout": str(key), "revision": revision}
+        logger.info("Spec accepted: revision=%s", revision, extra=facts)
         return spec
 
     def _fall_back(self, rollout: Rollout, known: _Remembered) -> Acceptance:
@@ -144,6 +151,12 @@ class Acceptor:
         except InvalidRolloutError:
             return None  # recorded by an operator with other rules; its pods are left alone
         return Wanted(newest.revision, spec)
+
+
+def _in_force(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any]) -> bool:
+    if newest.settings == settings:
+        return True
+    return asks_nothing_new(spec, newest.settings, newest.template)
 
 
 def _record_of(records: Sequence[Accepted], revision: object) -> Accepted | None:

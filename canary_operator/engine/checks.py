@@ -71,12 +71,15 @@ class Checks:
         self._waiting[key] = (Measure(key, at.spec, stretch_of(at, due)), at)
 
     async def stop(self) -> None:
-        """Cancel what is under way."""
+        """Cancel what is under way and forget the rest; another check may begin afterwards."""
         if self._flushing is not None:
             self._flushing.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._waiting.clear()
+        self._under_way.clear()
+        self._results.clear()
 
     def _gather(self) -> None:
         """Wait a little for more, and a little again after each, but not for ever."""
@@ -105,7 +108,8 @@ class Checks:
         try:
             found = await self._source.read([measure for measure, _ in group.values()])
         except Exception:
-            logger.exception("Check failed unexpectedly; it counts as inconclusive")
+            facts = {"rollouts": [str(key) for key in group]}
+            logger.exception("Check failed unexpectedly; it counts as inconclusive", extra=facts)
         self._under_way -= group.keys()
         for key, (measure, at) in group.items():
             self._keep(key, at, found.get(key) or _unknown(measure))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from canary_operator.domain.errors import ConflictError, SurroundingsError
 from canary_operator.engine.tick import Next
-from canary_operator.ports import Key
+from canary_operator.ports import Key, Silence, Telemetry, TickOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +30,17 @@ class Scheduler:
         tick: Callable[[Key], Awaitable[Next]],
         clock: Callable[[], datetime],
         limit: int = 16,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._tick = tick
+        self._telemetry = telemetry or Silence()
         self._clock = clock
         self._slots = asyncio.Semaphore(limit)
         self._running: dict[Key, asyncio.Task[None]] = {}
-        self._woken: set[Key] = set()
+        self._woken: dict[Key, float] = {}
+        """Who is due, and since which second of the loop."""
+        self._begun: dict[Key, float] = {}
+        """Ticks that are under way, and since which second of the loop."""
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
         self._started = False
@@ -43,20 +48,37 @@ class Scheduler:
     def start(self) -> None:
         """Begin to run ticks, also those that were asked for before."""
         self._started = True
-        for key in self._woken - self._running.keys():
+        now = asyncio.get_running_loop().time()
+        self._woken = dict.fromkeys(self._woken, now)  # before, nothing was due here
+        for key in self._woken.keys() - self._running.keys():
             self._run(key)
 
     def wake(self, key: Key) -> None:
         """Look at `key` as soon as possible."""
-        self._woken.add(key)
+        self._wake_since(key, asyncio.get_running_loop().time())
+
+    def _wake_since(self, key: Key, due: float) -> None:
+        self._woken.setdefault(key, due)
         if self._started and key not in self._running:
             self._run(key)
 
+    def longest_tick(self) -> tuple[Key, float] | None:
+        """Return the tick that has been under way longest, and its seconds so far."""
+        if not self._begun:
+            return None
+        key = min(self._begun, key=self._begun.__getitem__)
+        return key, asyncio.get_running_loop().time() - self._begun[key]
+
     async def stop(self) -> None:
-        """Stop at once: what a tick has not written yet, the next operator decides anew."""
+        """Stop at once: what a tick has not written yet, the next operator decides anew.
+
+        `start` begins again, with what was asked for meanwhile.
+        """
         self._started = False
         for timer in self._timers.values():
             timer.cancel()
+        self._timers.clear()
+        self._failures.clear()
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
@@ -78,21 +100,35 @@ class Scheduler:
     async def _drive(self, key: Key) -> None:
         """Tick until nothing is due, then set the timer for the next deadline."""
         async with self._slots:
-            self._woken.discard(key)
-            try:
-                following = await self._tick(key)
-            except (ConflictError, SurroundingsError) as error:
-                following = Next(at=self._retry_at(key, error))
-                logger.info("Tick put off: %s", error, extra={"rollout": str(key)})
-            except Exception:
-                following = Next(at=self._retry_at(key, None))
-                logger.exception("Tick failed unexpectedly", extra={"rollout": str(key)})
-            else:
-                self._failures.pop(key, None)
+            following = await self._timed(key)
         if following.again:
-            self._woken.add(key)
+            self._woken.setdefault(key, asyncio.get_running_loop().time())
         elif following.at is not None:
             self._set_timer(key, following.at)
+
+    async def _timed(self, key: Key) -> Next:
+        """Run one tick and tell how it went."""
+        begun = self._begun[key] = asyncio.get_running_loop().time()
+        lag = begun - self._woken.pop(key, begun)
+        try:
+            outcome, following = await self._try(key)
+        finally:
+            del self._begun[key]
+        seconds = asyncio.get_running_loop().time() - begun
+        self._telemetry.ticked(outcome, seconds=seconds, lag=lag)
+        return following
+
+    async def _try(self, key: Key) -> tuple[TickOutcome, Next]:
+        try:
+            following = await self._tick(key)
+        except (ConflictError, SurroundingsError) as error:
+            logger.info("Tick put off: %s", error, extra={"rollout": str(key)})
+            return TickOutcome.PUT_OFF, Next(at=self._retry_at(key, error))
+        except Exception:
+            logger.exception("Tick failed unexpectedly", extra={"rollout": str(key)})
+            return TickOutcome.FAILED, Next(at=self._retry_at(key, None))
+        self._failures.pop(key, None)
+        return TickOutcome.OK, following
 
     def _retry_at(self, key: Key, error: Exception | None) -> datetime:
         failures = self._failures.get(key, 0)
@@ -104,4 +140,5 @@ class Scheduler:
     def _set_timer(self, key: Key, moment: datetime) -> None:
         delay = min(max(moment - self._clock(), timedelta()), LONGEST_SLEEP)
         loop = asyncio.get_running_loop()
-        self._timers[key] = loop.call_later(delay.total_seconds(), self.wake, key)
+        due = loop.time() + delay.total_seconds()
+        self._timers[key] = loop.call_at(due, self._wake_since, key, due)

@@ -1,6 +1,5 @@
 """One tick: observe → decide → apply, for one rollout at a time."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,10 +14,9 @@ from canary_operator.domain.target import Target
 from canary_operator.engine.accept import Acceptor
 from canary_operator.engine.apply import Applied, WriteError, carry_out
 from canary_operator.engine.checks import Checks
+from canary_operator.engine.journal import write_down
 from canary_operator.engine.observe import observe
-from canary_operator.ports import Key, Ports, Rollout
-
-logger = logging.getLogger(__name__)
+from canary_operator.ports import Key, Look, Ports, Rollout, Silence, Telemetry
 
 FIRST_RETRY = timedelta(seconds=0.5)
 LONGEST_RETRY = timedelta(seconds=30)
@@ -51,9 +49,15 @@ class Ticker:
     """Runs ticks. What it keeps in memory only saves work: a restart loses nothing that matters."""
 
     def __init__(
-        self, ports: Ports, settings: Settings, checks: Checks, clock: Callable[[], datetime]
+        self,
+        ports: Ports,
+        settings: Settings,
+        checks: Checks,
+        clock: Callable[[], datetime],
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._ports = ports
+        self._telemetry = telemetry or Silence()
         self._settings = settings
         self._checks = checks
         self._clock = clock
@@ -85,9 +89,10 @@ class Ticker:
             check=self._checks.result(key),
             now=now,
         )
+        self._telemetry.looked(_look(rollout, situation))
         decision = decide(situation)
         applied = await carry_out(decision, rollout, situation, self._ports)
-        _log(key, decision)
+        write_down(key, situation, decision)
         self._checks.recorded(key, situation.check)
         self._checks.start_if_due(key, self._after(situation, decision))
         await self._clean_up(rollout, decision)
@@ -96,10 +101,18 @@ class Ticker:
         return self._next(key, decision, applied, changed, acceptance.retry_at)
 
     def _forget(self, key: Key) -> None:
+        self._telemetry.gone(key)
         self._acceptor.forget(key)
         self._checks.forget(key)
         self._troubles.pop(key, None)
         self._reached.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Drop everything that saves work: another operator may have led since."""
+        self._telemetry.forget_all()
+        self._acceptor.forget_all()
+        self._troubles.clear()
+        self._reached.clear()
 
     def _after(self, situation: Situation, decision: Decision) -> Situation:
         return replace(situation, status=decision.status, check=None)
@@ -155,13 +168,5 @@ class Ticker:
             await self._ports.workloads.forget(rollout, old)
 
 
-def _log(key: Key, decision: Decision) -> None:
-    for notice in decision.notices:
-        level = logging.WARNING if notice.type == "Warning" else logging.INFO
-        logger.log(
-            level,
-            "%s: %s",
-            notice.reason,
-            notice.message,
-            extra={"rollout": str(key), "reason": str(notice.reason)},
-        )
+def _look(rollout: Rollout, at: Situation) -> Look:
+    return Look(rollout, at.status, at.wanted.spec if at.wanted else None)

@@ -8,6 +8,7 @@ from canary_operator.domain.situation import Settings
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.tick import Next, Ticker
+from canary_operator.ports import Silence, Telemetry
 from canary_operator.testing.memory import Killed, World
 
 BUSY = 200
@@ -19,6 +20,7 @@ class Driver:
 
     def __init__(self, world: World, settings: Settings | None = None) -> None:
         self.world = world
+        self.telemetry: Telemetry = Silence()
         self.settings = settings or Settings(scrape_interval=timedelta(seconds=5))
         self.kills = 0
         self.start()
@@ -28,7 +30,7 @@ class Driver:
         ports = self.world.ports()
         self._woken = True
         self.checks = Checks(ports.metrics, self._wake, gather_seconds=0)
-        self.ticker = Ticker(ports, self.settings, self.checks, self.world.clock)
+        self.ticker = Ticker(ports, self.settings, self.checks, self.world.clock, self.telemetry)
 
     def _wake(self, _: object) -> None:
         self._woken = True

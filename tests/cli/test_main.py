@@ -55,6 +55,8 @@ FLAGS: list[Any] = [
     ("--cluster-domain", "corp.local", "cluster_domain", "corp.local"),
     ("--metrics-address", "127.0.0.1:9000", "health_address", ("127.0.0.1", 9000)),
     ("--metrics-address", "", "health_address", None),
+    ("--leader-election-namespace", "ops", "leader_election_namespace", "ops"),
+    ("--leader-election-lease", "demo", "leader_election_lease", "demo"),
     ("--max-concurrent-ticks", "4", "max_concurrent_ticks", 4),
     ("--prometheus-timeout", "2s", "prometheus.timeout", timedelta(seconds=2)),
     ("--prometheus-scrape-interval", "1m", "prometheus.scrape_interval", timedelta(minutes=1)),
@@ -167,3 +169,22 @@ def test_the_version_is_told() -> None:
     result = CliRunner().invoke(main, ["--version"])
     assert result.exit_code == 0
     assert "canary-operator" in result.output or "version" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        pytest.param([], {}, None, id="in a cluster, unless something is said"),
+        pytest.param(["--leader-election"], {}, True, id="asked for"),
+        pytest.param(["--no-leader-election"], {}, False, id="refused"),
+        pytest.param([], {"LEADER_ELECTION": "true"}, True, id="asked for by variable"),
+        pytest.param([], {"LEADER_ELECTION": "false"}, False, id="refused by variable"),
+    ],
+)
+def test_leader_election_is_on(
+    started: Started, arguments: list[str], environment: dict[str, str], expected: bool | None
+) -> None:
+    result = invoke(f"--prometheus-address={ADDRESS}", *arguments, **environment)
+    assert result.exit_code == 0, result.output
+    assert started.options is not None
+    assert started.options.leader_election is expected

@@ -44,8 +44,6 @@ def test_a_value_is_read(kind: click.ParamType[Any], text: Any, expected: Any) -
         (Duration(), "5 minutes", "5s or 1m30s"),
         (Duration(), "-5s", "5s or 1m30s"),
         (Duration(), "", "5s or 1m30s"),
-        (Header(), "X-Scope-OrgID", "NAME=VALUE"),
-        (Header(), "=demo", "NAME=VALUE"),
         (ListenAddress(), "8080", "[HOST]:PORT"),
         (ListenAddress(), ":http", "[HOST]:PORT"),
         (ListenAddress(), ":65536", "[HOST]:PORT"),
@@ -71,3 +69,16 @@ def test_who_may_use_queries(text: str, expected: Any) -> None:
 
 def test_repeated_values_count_once() -> None:
     assert sorted_unique(("b", "a", "b")) == ("a", "b")
+
+
+@pytest.mark.parametrize("text", ["s3cret", "=s3cret", " =s3cret"])
+def test_a_wrong_header_is_refused_without_repeating_what_may_be_a_secret(text: str) -> None:
+    with pytest.raises(click.BadParameter) as refused:
+        Header().convert(text, None, None)
+    assert "NAME=VALUE" in refused.value.message
+    assert "s3cret" not in refused.value.message
+
+
+def test_headers_of_the_environment_stand_one_on_each_line() -> None:
+    text = "Authorization=Bearer a b\n\nX-Scope-OrgID=demo\n"
+    assert Header().split_envvar_value(text) == ["Authorization=Bearer a b", "X-Scope-OrgID=demo"]

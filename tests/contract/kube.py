@@ -17,6 +17,7 @@ CONTENT_TYPES = {
     "json-patch": "application/json-patch+json",
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
+    "protobuf": "application/vnd.kubernetes.protobuf",
 }
 USER_AGENT = "contract/1"
 WAIT_SECONDS = 20.0
@@ -68,6 +69,10 @@ class Kube:
     def _filled(self, text: str) -> str:
         return text.replace("$NS", self.namespace).replace("$GROUP", self.group)
 
+    def _written(self, body: Any) -> bytes:
+        text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
+        return self._filled(text).encode()
+
     def _request(self, method: str, path: str, **options: Any) -> Any:
         headers = {"User-Agent": USER_AGENT, **options.pop("headers", {})}
         if self.token:
@@ -88,8 +93,7 @@ class Kube:
         """Send a request; `$NS` and `$GROUP` in path and body stand for the test's own."""
         options: dict[str, Any] = {"params": params, "headers": dict(headers or {})}
         if body is not None:
-            text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
-            options["data"] = self._filled(text).encode()
+            options["data"] = body if isinstance(body, bytes) else self._written(body)
             options["headers"]["Content-Type"] = CONTENT_TYPES[kind]
         async with self._request(method, path, **options) as response:
             data = await response.read()

@@ -29,6 +29,27 @@ async def family(kube_api: Kube, **fields: Any) -> None:
     assert (await kube_api.create(CONFIG_MAPS, child)).status == 201
 
 
+def in_protobuf(kind: str, message: bytes) -> bytes:
+    """Return a message in the envelope of Kubernetes; all lengths below 128."""
+    meta = b"\x0a\x02v1\x12" + bytes([len(kind)]) + kind.encode()
+    wrapped = b"\x0a" + bytes([len(meta)]) + meta + b"\x12" + bytes([len(message)]) + message
+    return b"k8s\x00" + wrapped
+
+
+async def test_a_delete_may_say_how_in_protobuf(kube_api: Kube) -> None:
+    await kube_api.create(CONFIG_MAPS, config_map())
+    other_uid = b"\x12\x06\x0a\x04nope"
+    refused = await kube_api.send(
+        "DELETE", f"{CONFIG_MAPS}/c", in_protobuf("DeleteOptions", other_uid), "protobuf"
+    )
+    assert (refused.status, refused.body["reason"]) == (409, "Conflict")
+    background = b"\x22\x0aBackground"
+    deleted = await kube_api.send(
+        "DELETE", f"{CONFIG_MAPS}/c", in_protobuf("DeleteOptions", background), "protobuf"
+    )
+    assert deleted.status == 200
+
+
 async def test_a_dependent_goes_after_its_owner(kube_api: Kube) -> None:
     await family(kube_api)
     await kube_api.delete(f"{CONFIG_MAPS}/owner")

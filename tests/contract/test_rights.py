@@ -1,36 +1,21 @@
 """RBAC: what a service account may do follows from stored roles and bindings."""
 
-from typing import Any
-
 import pytest
 
+from tests.contract.accounts import (
+    BASE,
+    RBAC,
+    grant,
+    role,
+    role_binding,
+    rule,
+    until_allowed,
+    worker,
+)
 from tests.contract.kube import Kube
 from tests.contract.objects import CONFIG_MAPS, DEPLOYMENTS, config_map
 
 pytestmark = pytest.mark.asyncio
-RBAC = "rbac.authorization.k8s.io"
-BASE = f"/apis/{RBAC}/v1/namespaces/$NS"
-ACCOUNTS = "/api/v1/namespaces/$NS/serviceaccounts"
-
-
-async def worker(kube_api: Kube, *rules: dict[str, Any]) -> Kube:
-    """Return the API as a service account with these rules sees it."""
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}
-    await kube_api.create(ACCOUNTS, account)
-    role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": {"name": "worker"}}
-    await kube_api.create(f"{BASE}/roles", {**role, "rules": list(rules)})
-    binding = {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "worker"},
-        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "worker"},
-        "subjects": [{"kind": "ServiceAccount", "name": "worker", "namespace": "$NS"}],
-    }
-    await kube_api.create(f"{BASE}/rolebindings", binding)
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    answer = await kube_api.create(f"{ACCOUNTS}/worker/token", request)
-    assert answer.status == 201
-    return kube_api.with_token(answer.body["status"]["token"])
 
 
 async def test_without_a_rule_nothing_is_allowed(kube_api: Kube) -> None:
@@ -114,3 +99,195 @@ async def test_reviews_answer_what_one_may(kube_api: Kube) -> None:
 
     await kube_api.until(lambda: allowed("get"))
     assert not await allowed("delete")
+
+
+async def test_an_apply_that_makes_an_object_needs_create_too(kube_api: Kube) -> None:
+    account = await worker(kube_api, rule("", "configmaps", "get patch"))
+    await until_allowed(account, "patch", "configmaps")
+    user = f"system:serviceaccount:{kube_api.namespace}:worker"
+    refused = await account.apply(f"{CONFIG_MAPS}/c", config_map())
+    assert refused.summary == (
+        403,
+        "Forbidden",
+        (
+            f'configmaps "c" is forbidden: User "{user}" cannot create resource "configmaps" in '
+            f'API group "" in the namespace "{kube_api.namespace}"'
+        ),
+    )
+    await kube_api.create(CONFIG_MAPS, config_map())
+    assert (await account.apply(f"{CONFIG_MAPS}/c", config_map())).status == 200
+
+
+async def test_who_may_see_one_object_may_list_and_watch_it_by_name(kube_api: Kube) -> None:
+    account = await worker(kube_api, rule("", "configmaps", "list watch", "c"))
+    await until_allowed(account, "list", "configmaps", name="c")
+    await kube_api.create(CONFIG_MAPS, config_map())
+    user = f"system:serviceaccount:{kube_api.namespace}:worker"
+    listed = await account.get(CONFIG_MAPS, fieldSelector="metadata.name=c")
+    assert [each["metadata"]["name"] for each in listed.body["items"]] == ["c"]
+    async with account.watch(CONFIG_MAPS, fieldSelector="metadata.name=c") as watch:
+        assert await watch.seen(1) == [("ADDED", "c")]
+    assert (await account.get(CONFIG_MAPS)).status == 403
+    assert (await account.get(CONFIG_MAPS, fieldSelector="metadata.name!=c")).status == 403
+    refused = await account.get(CONFIG_MAPS, fieldSelector="metadata.name=d")
+    assert refused.summary == (
+        403,
+        "Forbidden",
+        (
+            f'configmaps "d" is forbidden: User "{user}" cannot list resource "configmaps" in '
+            f'API group "" in the namespace "{kube_api.namespace}"'
+        ),
+    )
+
+
+async def test_an_owner_is_set_by_who_may_delete_and_finalize(kube_api: Kube) -> None:
+    account = await worker(kube_api, rule("", "configmaps", "create patch get"))
+    await until_allowed(account, "create", "configmaps")
+    owner = (await kube_api.create(CONFIG_MAPS, config_map("owner"))).body["metadata"]
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}
+    blocking = {**reference, "blockOwnerDeletion": True}
+
+    made = await account.create(CONFIG_MAPS, config_map("a", ownerReferences=[reference]))
+    assert made.status == 201
+    await kube_api.create(CONFIG_MAPS, config_map("b"))
+    owned = {"metadata": {"ownerReferences": [reference]}}
+    refused = await account.patch(f"{CONFIG_MAPS}/b", owned)
+    assert refused.summary == (
+        403,
+        "Forbidden",
+        (
+            'configmaps "b" is forbidden: cannot set an ownerRef on a resource you can\'t delete: '
+            ", <nil>"
+        ),
+    )
+    refused = await account.create(CONFIG_MAPS, config_map("c", ownerReferences=[blocking]))
+    assert refused.summary == (
+        403,
+        "Forbidden",
+        (
+            'configmaps "c" is forbidden: cannot set blockOwnerDeletion if an ownerReference '
+            "refers to a resource you can't set finalizers on: , <nil>"
+        ),
+    )
+    unknown = {**blocking, "kind": "Nope", "apiVersion": "x/v1"}
+    refused = await account.create(CONFIG_MAPS, config_map("c", ownerReferences=[unknown]))
+    assert refused.summary[2] == (
+        'configmaps "c" is forbidden: cannot set blockOwnerDeletion in this case because cannot '
+        'find RESTMapping for APIVersion x/v1 Kind Nope: no matches for kind "Nope" in version '
+        '"x/v1"'
+    )
+    await grant(
+        kube_api,
+        "more",
+        rule("", "configmaps", "delete"),
+        rule("", "configmaps/finalizers", "update", "owner"),
+    )
+    await until_allowed(account, "delete", "configmaps")
+    allowed = await account.create(CONFIG_MAPS, config_map("c", ownerReferences=[blocking]))
+    assert allowed.status == 201
+    assert (await account.patch(f"{CONFIG_MAPS}/b", owned)).status == 200
+
+
+async def test_nobody_grants_what_they_do_not_hold(kube_api: Kube) -> None:
+    account = await worker(
+        kube_api,
+        rule(RBAC, "roles rolebindings", "create patch get"),
+        rule("", "configmaps", "get patch"),
+    )
+    await until_allowed(account, "get", "configmaps")
+    user = f"system:serviceaccount:{kube_api.namespace}:worker"
+    groups = (
+        f'"system:serviceaccounts" "system:serviceaccounts:{kube_api.namespace}" '
+        '"system:authenticated"'
+    )
+    attempt = (
+        f'is forbidden: user "{user}" (groups=[{groups}]) is attempting to grant RBAC permissions '
+        "not currently held:\n"
+    )
+    held = role("held", rule("", "configmaps", "patch get"))
+    assert (await account.create(f"{BASE}/roles", held)).status == 201
+    wide = role("wide", rule("", "secrets configmaps", "get list", "q"), rule("apps", "*", "*"))
+    refused = await account.create(f"{BASE}/roles", wide)
+    assert refused.summary == (
+        403,
+        "Forbidden",
+        (
+            f'roles.rbac.authorization.k8s.io "wide" {attempt}'
+            '{APIGroups:[""], Resources:["configmaps"], ResourceNames:["q"], Verbs:["list"]}\n'
+            '{APIGroups:[""], Resources:["secrets"], ResourceNames:["q"], Verbs:["get" "list"]}\n'
+            '{APIGroups:["apps"], Resources:["*"], Verbs:["*"]}'
+        ),
+    )
+    widened = {"rules": [rule("apps", "deployments", "list")]}
+    refused = await account.patch(f"{BASE}/roles/held", widened)
+    assert refused.summary[2].endswith(
+        '{APIGroups:["apps"], Resources:["deployments"], Verbs:["list"]}'
+    )
+    relabelled = {"metadata": {"labels": {"a": "b"}}}
+    assert (await account.patch(f"{BASE}/roles/held", relabelled)).status == 200
+
+
+async def test_nobody_binds_more_than_they_hold_unless_they_may_bind(kube_api: Kube) -> None:
+    account = await worker(
+        kube_api,
+        rule(RBAC, "roles rolebindings", "create get"),
+        rule(RBAC, "roles", "bind", "power"),
+    )
+    await until_allowed(account, "create", f"{RBAC}/rolebindings")
+    await kube_api.create(f"{BASE}/roles", role("power", rule("apps", "deployments", "list")))
+    await kube_api.create(f"{BASE}/roles", role("other", rule("apps", "daemonsets", "list")))
+
+    async def may_bind() -> bool:
+        bound = await account.create(f"{BASE}/rolebindings", role_binding("p", "power"))
+        return bound.status == 201
+
+    await kube_api.until(may_bind)
+    refused = await account.create(f"{BASE}/rolebindings", role_binding("o", "other"))
+    assert refused.summary[2].endswith(
+        '{APIGroups:["apps"], Resources:["daemonsets"], Verbs:["list"]}'
+    )
+    missing = await account.create(f"{BASE}/rolebindings", role_binding("n", "nope"))
+    assert missing.summary == (
+        404,
+        "NotFound",
+        'rolebindings.rbac.authorization.k8s.io "nope" not found',
+    )
+    admin = role_binding("a", "cluster-admin", kind="ClusterRole")
+    refused = await account.create(f"{BASE}/rolebindings", admin)
+    assert refused.summary[2].endswith(
+        '{APIGroups:["*"], Resources:["*"], Verbs:["*"]}\n{NonResourceURLs:["*"], Verbs:["*"]}'
+    )
+
+
+async def test_who_may_escalate_grants_anything(kube_api: Kube) -> None:
+    account = await worker(kube_api, rule(RBAC, "roles", "create escalate"))
+    await until_allowed(account, "escalate", f"{RBAC}/roles")
+    wide = role("wide", rule("apps", "deployments", "get"))
+    assert (await account.create(f"{BASE}/roles", wide)).status == 201
+
+
+async def test_a_role_gathers_the_rules_of_others_by_label(kube_api: Kube) -> None:
+    account = await worker(kube_api)
+    name = f"contract-gathered-{kube_api.namespace}"
+    cluster_roles = f"/apis/{RBAC}/v1/clusterroles"
+    gathering = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": f"{name}-all"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {name: "true"}}]},
+    }
+    part = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name, "labels": {name: "true"}},
+        "rules": [rule("", "configmaps", "get")],
+    }
+    try:
+        assert (await kube_api.create(cluster_roles, gathering)).status == 201
+        assert (await kube_api.create(cluster_roles, part)).status == 201
+        bound = role_binding("gathered", f"{name}-all", kind="ClusterRole")
+        assert (await kube_api.create(f"{BASE}/rolebindings", bound)).status == 201
+        await until_allowed(account, "get", "configmaps")
+    finally:
+        for each in (name, f"{name}-all"):
+            await kube_api.delete(f"{cluster_roles}/{each}")

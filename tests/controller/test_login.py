@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from kubernetes.aio.client.configuration import Configuration
 
-from canary_operator.controller.login import login_with
+from canary_operator.controller.login import connection_info, login_with
+from canary_operator.controller.tracing import trace
 
 
 def configuration(token: str | None = None, prefix: str | None = None) -> Any:
@@ -18,10 +19,7 @@ def configuration(token: str | None = None, prefix: str | None = None) -> Any:
 
 
 async def log_in(found: Any) -> Any:
-    async def load() -> Any:
-        return found
-
-    return await login_with(load)(logger=None, retry=0)
+    return await connection_info(found)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +61,38 @@ async def test_name_and_password_are_handed_on() -> None:
     assert (info.username, info.password) == ("me", "secret")
 
 
+class Lookups:
+    """Finds one configuration after the other."""
+
+    def __init__(self, *found: Any) -> None:
+        self._found = iter(found)
+
+    async def __call__(self) -> Any:
+        return next(self._found)
+
+
+def quiet() -> Any:
+    return trace(lambda *_: None, lambda *_: None)
+
+
 async def test_each_login_looks_again() -> None:
-    tokens = iter(("old", "new"))
+    login = login_with(Lookups(configuration("old"), configuration("new")), quiet())
+    sessions = [(await login(logger=None, retry=0)).aiohttp_session for _ in range(2)]
+    assert [one.headers["Authorization"] for one in sessions] == ["Bearer old", "Bearer new"]
+    for one in sessions:
+        await one.close()
 
-    async def load() -> Any:
-        return configuration(next(tokens))
 
-    login = login_with(load)
-    assert [(await login()).token for _ in range(2)] == ["old", "new"]
+async def test_kopf_knows_credentials_that_were_refused_before() -> None:
+    """Else it would ask again and again with them, without a pause."""
+    login = login_with(Lookups(*map(configuration, ("old", "old", "new"))), quiet())
+    first, same, other = [await login(logger=None, retry=0) for _ in range(3)]
+    assert (first == same, first == other) == (True, False)
+    for one in (first, same, other):
+        await one.aiohttp_session.close()
+
+
+async def test_no_secret_is_in_the_words_for_a_session() -> None:
+    session = await login_with(Lookups(configuration("secret")), quiet())()
+    assert "secret" not in repr(session)
+    await session.aiohttp_session.close()

@@ -6,12 +6,12 @@ import pytest
 
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.controller.settings import RECONNECT_SECONDS, kopf_settings
-from canary_operator.wiring import watched
+from canary_operator.wiring import followed
 
 
 @pytest.fixture
 def settings() -> object:
-    return kopf_settings(watched(Caches()), cluster_wide=True)
+    return kopf_settings(followed(Caches()), cluster_wide=True)
 
 
 def test_pauses_between_tries_never_end(settings: object) -> None:

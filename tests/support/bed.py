@@ -1,10 +1,11 @@
 """The operator end to end: its own process, a Kubernetes API over HTTP, a real Prometheus.
 
-One bed serves all tests of a process; each test has a namespace of its own.
+One bed serves all tests of a process; each test has a namespace of its own. The operator has the
+rights of `deploy/manifests` and no others, and a bed in which it was denied anything fails.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from canary_operator.playground.client import (
     APPLY,
     DEPLOYMENTS,
     MERGE,
+    Manifest,
     NotFoundError,
     Resource,
 )
@@ -37,6 +39,7 @@ from tests.support.clusters import (
     load_definitions,
 )
 from tests.support.realplane import RealControlPlane, assets_folder
+from tests.support.rights import KINDS_OF_RIGHTS, give_rights, manifests
 
 VIRTUAL_SERVICES = Resource("virtualservices", "networking.istio.io", "v1")
 EVENTS = Resource("events")
@@ -211,6 +214,10 @@ class Bed:
     weights: FollowedWeights
     prometheus: Prometheus
     operator: OperatorProcess
+    user: str
+    """Who the operator is for the API server: a ServiceAccount with the rights of a cluster."""
+    provoked: set[str] = field(default_factory=set)
+    """What a test has the operator be denied, such as `patch services`; all else fails the bed."""
 
     @property
     def client(self) -> Any:
@@ -274,26 +281,36 @@ async def open_cluster(folder: Path, *definitions: Path) -> AsyncIterator[Cluste
 
 @asynccontextmanager
 async def bed_around(
-    cluster: Cluster, folder: Path, kubeconfig: Path | None = None
+    cluster: Cluster,
+    folder: Path,
+    arguments: Sequence[str] = (),
+    rights: Sequence[Manifest] | None = None,
 ) -> AsyncIterator[Bed]:
     """Start what a cluster lacks for a bed.
 
     Args:
         cluster: Where everything happens.
         folder: For files of all parts.
-        kubeconfig: Of the operator, when it is not an administrator.
+        arguments: Further flags of the operator.
+        rights: ServiceAccount, Roles and bindings of the operator; by default those of
+            `deploy/manifests`.
     """
     log = folder / "operator.log"
+    account = await give_rights(cluster, rights or manifests(*KINDS_OF_RIGHTS))
+    kubeconfig = account.access.write_kubeconfig(folder / "operator.kubeconfig")
     async with (
         SyntheticTelemetry() as telemetry,
         FollowedWeights(cluster.client) as weights,
         Prometheus(folder, [telemetry.target], scrape_seconds=SCRAPE_SECONDS) as prometheus,
-        OperatorProcess(kubeconfig or cluster.kubeconfig, prometheus.url, log) as operator,
+        OperatorProcess(kubeconfig, prometheus.url, log, arguments) as operator,
     ):
         await eventually(_is_scraped(telemetry))
-        yield Bed(cluster, telemetry, weights, prometheus, operator)
+        bed = Bed(cluster, telemetry, weights, prometheus, operator, account.user)
+        yield bed
         text = log.read_text()
         assert "Traceback" not in text, text
+        surprises = {str(each) for each in cluster.denied(account.user)} - bed.provoked
+        assert not surprises, "the operator lacks rights"
 
 
 def _is_scraped(telemetry: SyntheticTelemetry) -> Callable[[], Awaitable[bool]]:

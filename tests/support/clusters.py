@@ -12,7 +12,6 @@ objects stay. In both, the playground's kubelet makes pods ready.
 
 import asyncio
 import itertools
-import json
 import secrets
 import ssl
 from abc import ABC, abstractmethod
@@ -29,7 +28,7 @@ import yaml
 
 from canary_operator.playground.api import EmbeddedAPI
 from canary_operator.playground.api.auth import ADMIN
-from canary_operator.playground.api.requests import Request, RequestLog
+from canary_operator.playground.api.requests import RequestLog
 from canary_operator.playground.client import (
     APPLY,
     NAMESPACES,
@@ -43,6 +42,7 @@ from canary_operator.playground.controllers.bundle import Controllers
 from canary_operator.playground.controllers.instant import InstantRuntime
 from canary_operator.playground.controllers.kubelet import Kubelet
 from canary_operator.playground.controllers.runtime import PodRuntime
+from tests.support.audit import AuditLog, Denied
 from tests.support.realplane import (
     SERVICE_ACCOUNTS,
     Access,
@@ -133,6 +133,10 @@ class Cluster(ABC):
         return await account_access(self.access, namespace, name)
 
     @abstractmethod
+    def denied(self, user: str) -> set[Denied]:
+        """Return what a user was not allowed to do, `forget_requests` or not."""
+
+    @abstractmethod
     async def _start(self, exits: AsyncExitStack) -> Kubelet:
         """Start what the API server does not do itself."""
 
@@ -161,6 +165,13 @@ class EmbeddedCluster(Cluster):
         self.api.authorizer.enabled = True
         return await super().service_account(namespace, name)
 
+    def denied(self, user: str) -> set[Denied]:
+        return {
+            Denied(asked.verb, asked.resource)
+            for asked in self.api.authorizer.asked
+            if asked.user == user and not asked.granted
+        }
+
     async def _start(self, exits: AsyncExitStack) -> Kubelet:
         controllers = Controllers(self.client, runtime=self._runtime)
         return (await exits.enter_async_context(controllers)).kubelet
@@ -174,6 +185,7 @@ class RealCluster(Cluster):
         self.collects_garbage = plane.has_controllers
         self._plane = plane
         self._audit = AuditLog(plane.audit_log)
+        self._whole_audit = AuditLog(plane.audit_log)
         self._namespaces: list[str] = []
 
     async def namespace(self, prefix: str = "test") -> str:
@@ -193,6 +205,9 @@ class RealCluster(Cluster):
 
     def forget_requests(self) -> None:
         self._audit.forget()
+
+    def denied(self, user: str) -> set[Denied]:
+        return self._whole_audit.denied(user)
 
     async def _start(self, exits: AsyncExitStack) -> Kubelet:
         if self._plane.has_controllers:
@@ -214,43 +229,6 @@ class RealCluster(Cluster):
         for name in self._namespaces:
             with suppress(NotFoundError):
                 await self.client.delete(NAMESPACES, name)
-
-
-class AuditLog:
-    """The requests that an API server wrote down after the log was opened here."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._start = 0
-        self.forget()
-
-    def read(self) -> RequestLog:
-        """Return the requests so far, without those for no resource, such as `/readyz`."""
-        with self._path.open("rb") as log:
-            log.seek(self._start)
-            complete, _, _ = log.read().rpartition(b"\n")
-        events = (json.loads(line) for line in complete.splitlines())
-        return RequestLog([_request(event) for event in events if "objectRef" in event])
-
-    def forget(self) -> None:
-        """Read only what comes from now on."""
-        self._start = self._path.stat().st_size if self._path.exists() else 0
-
-
-def _request(event: dict[str, Any]) -> Request:
-    about = event["objectRef"]
-    return Request(
-        user_agent=event.get("userAgent", ""),
-        verb=event["verb"],
-        group=about.get("apiGroup", ""),
-        resource=about.get("resource", ""),
-        subresource=about.get("subresource", ""),
-        namespace=about.get("namespace", ""),
-        name=about.get("name", ""),
-        dry_run="dryRun=All" in event["requestURI"],
-        user=event["user"].get("username", ""),
-        code=event.get("responseStatus", {}).get("code", 0),
-    )
 
 
 async def load_definitions(client: Client, *folders: Path) -> None:

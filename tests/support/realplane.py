@@ -54,7 +54,11 @@ ETCD_FLAGS = (
     "--unsafe-no-fsync",
 )
 
+FURTHER_PLUGINS = ("OwnerReferencesPermissionEnforcement",)
+"""Not on by default, but on some clusters, OpenShift among them: rights must be enough there."""
+
 CONTROLLERS = (
+    "clusterrole-aggregation-controller",
     "deployment-controller",
     "disruption-controller",
     "endpointslice-controller",
@@ -243,6 +247,7 @@ class RealControlPlane:
             "--service-account-signing-key-file=certs/apiserver.key",
             "--service-cluster-ip-range=10.0.0.0/16",
             "--endpoint-reconciler-type=none",
+            f"--enable-admission-plugins={','.join(FURTHER_PLUGINS)}",
             "--audit-policy-file=audit.json",
             f"--audit-log-path={self.audit_log}",
             f"--audit-log-maxsize={AUDIT_MEGABYTES}",

@@ -21,6 +21,7 @@ from typing import Any
 
 from canary_operator.adapters.cluster.resources import Resource
 from canary_operator.domain.errors import ConflictError, ForbiddenError, UnavailableError
+from canary_operator.domain.foreign_text import one_line
 
 _LONGEST_MESSAGE = 1000
 
@@ -77,14 +78,19 @@ class Refusal:
 
     @property
     def message(self) -> str:
-        """The server's sentence, without what only the server's authors need."""
-        text = self.body if isinstance(self.body, str) else str(self.body.get("message") or "")
-        text = _GO_VALUE.sub(r"\1", _PREFIXES.sub("", text.strip()))
-        return text[:_LONGEST_MESSAGE]
+        """The server's sentence, on one line, without what only the server's authors need.
+
+        Only a `Status` has one. Any other body is of whatever stands before the API server and may
+        be a whole page, which is nobody's business in a status.
+        """
+        is_status = not isinstance(self.body, str) and self.body.get("kind") == "Status"
+        text = self.raw_message.strip() if is_status else ""
+        text = text or _phrase(self.code)
+        return one_line(_GO_VALUE.sub(r"\1", _PREFIXES.sub("", text)), _LONGEST_MESSAGE)
 
     @property
     def raw_message(self) -> str:
-        """The server's sentence as it came."""
+        """What was said, as it came: of any length, and by anybody."""
         return self.body if isinstance(self.body, str) else str(self.body.get("message") or "")
 
     @property
@@ -163,7 +169,7 @@ def _unauthorized(call: Call, _: Refusal) -> Exception:
 
 def _forbidden(call: Call, refusal: Refusal) -> Exception:
     """Tell apart a missing right, an admission plugin that says no, and a dying namespace."""
-    lacking = _NO_RIGHT.search(refusal.raw_message)
+    lacking = _NO_RIGHT.search(refusal.message)
     if lacking:
         where = f" in namespace {call.namespace}" if call.namespace else ""
         return ForbiddenError(
@@ -190,6 +196,14 @@ def _seconds(retry_after: str | None) -> timedelta | None:
     if retry_after is None or not retry_after.isdecimal():
         return None
     return timedelta(seconds=int(retry_after))
+
+
+def _phrase(code: int) -> str:
+    """Return the standard's words for a status code."""
+    try:
+        return HTTPStatus(code).phrase
+    except ValueError:
+        return "unknown status"
 
 
 _BY_CODE: Mapping[int, Callable[[Call, Refusal], Exception]] = {

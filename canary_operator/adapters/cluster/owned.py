@@ -134,9 +134,13 @@ class OwnedObjects(Generic[Spec]):
         return True
 
     async def write(self, held: Held[Spec] | None, wanted: Manifest) -> Manifest:
-        """Write the object; the one that was seen, where one was seen."""
+        """Write the object; the one that was seen, where one was seen.
+
+        Where none was seen it is made, and nothing is forced: an object that somebody made since
+        we looked differs from ours, so the server reports a conflict and leaves it alone.
+        """
         if held is None:
-            return await self.client.apply(self.resource, wanted)
+            return await self.client.apply(self.resource, wanted, force=False)
         return await self.client.apply(self.resource, with_uid(wanted, held.uid))
 
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from canary_operator.domain.foreign_text import one_line
+
 _LONGEST_DETAIL = 200
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
@@ -82,7 +84,7 @@ def _crash(ended: Mapping[str, Any]) -> str:
 
 
 def _sentence(reason: str, detail: str | None) -> str:
-    return f"{reason}: {detail[:_LONGEST_DETAIL]}" if detail else reason
+    return f"{reason}: {one_line(detail, _LONGEST_DETAIL)}" if detail else reason
 
 
 def deployment_trouble(status: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,8 @@ from canary_operator.adapters.metrics.errors import (
     MetricsError,
     OverloadedSourceError,
     QueryOutcome,
+    SlowSourceError,
+    SparedSourceError,
     UnavailableSourceError,
     UnreadableAnswerError,
 )
@@ -34,8 +36,8 @@ GRACE_SECONDS: Final = 0.25
 
 _Answer = TypeVar("_Answer")
 
-OnQuery: TypeAlias = Callable[[QueryOutcome], None]
-"""Told how each query ended."""
+OnQuery: TypeAlias = Callable[[QueryOutcome, float], None]
+"""Told how each query ended, and how many seconds it took, its wait for a free place included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ class PrometheusSettings:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.address)
+        if "@" in self.address:
+            raise ValueError(
+                "The Prometheus address has a user name or a password in it, which would end up "
+                "in logs. Send them as a header instead (--prometheus-header Authorization=…), "
+                "or a token with --prometheus-bearer-token-file"
+            )
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(
                 f"The Prometheus address {self.address!r} is not a URL "
@@ -110,13 +118,14 @@ class PrometheusClient:
         )
 
     async def _counted(self, ask: Callable[[], _Answer], lane: Runs) -> _Answer:
+        began = monotonic()
         try:
             answer = await self._within_time(ask, lane)
         except MetricsError as error:
-            self._on_query(error.outcome)
+            self._on_query(error.outcome, monotonic() - began)
             raise
         self._pauses.answered()
-        self._on_query(QueryOutcome.ANSWERED)
+        self._on_query(QueryOutcome.ANSWERED, monotonic() - began)
         return answer
 
     def close(self) -> None:
@@ -128,16 +137,16 @@ class PrometheusClient:
         try:
             return await lane.run(lambda: self._ask(ask), self._seconds + GRACE_SECONDS)
         except BusyLaneError:
-            raise UnavailableSourceError(
+            raise SlowSourceError(
                 "Prometheus is too slow: earlier queries still wait for its answer"
             ) from None
         except TimeoutError:
-            raise UnavailableSourceError(self._too_late) from None
+            raise SlowSourceError(self._too_late) from None
 
     def _refuse_in_a_pause(self) -> None:
         left = self._pauses.left
         if left:
-            raise UnavailableSourceError(
+            raise SparedSourceError(
                 "Prometheus is overloaded and was not asked; it is asked again in "
                 f"{ceil(left.total_seconds())} s"
             )
@@ -150,7 +159,7 @@ class PrometheusClient:
             self._pauses.overloaded(error.retry_after)  # before another one gets this one's place
             raise
         except requests.Timeout:
-            raise UnavailableSourceError(self._too_late) from None
+            raise SlowSourceError(self._too_late) from None
         except requests.RequestException as error:
             raise UnavailableSourceError(_reason(error)) from None
         except OSError:

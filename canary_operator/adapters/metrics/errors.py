@@ -1,8 +1,10 @@
 """Why a source of measurements gave none.
 
     MetricsError
-    ├── UnavailableSourceError   no answer: unreachable, slow, access refused
-    │   └── OverloadedSourceError    it says that it has too much to do (HTTP 429, 503)
+    ├── UnavailableSourceError   no answer: unreachable, access refused
+    │   ├── SlowSourceError          no answer in time
+    │   ├── OverloadedSourceError    it says that it has too much to do (HTTP 429, 503)
+    │   └── SparedSourceError        it was not asked, because it had said so
     ├── RejectedQueryError       Prometheus says that the query is wrong; the message is its own
     └── UnreadableAnswerError    an answer, but not what a query is answered with
 
@@ -20,6 +22,10 @@ class QueryOutcome(StrEnum):
 
     ANSWERED = "answered"
     UNAVAILABLE = "unavailable"
+    """Nothing that answers was reached, or it refused access."""
+    TIMEOUT = "timeout"
+    OVERLOADED = "overloaded"
+    """It asked for a pause; what is not asked during the pause is counted, too."""
     REJECTED = "rejected"
     UNREADABLE = "unreadable"
 
@@ -34,8 +40,22 @@ class UnavailableSourceError(MetricsError):
     """Prometheus did not answer; worth a later try."""
 
 
+class SlowSourceError(UnavailableSourceError):
+    """Prometheus did not answer in time."""
+
+    outcome = QueryOutcome.TIMEOUT
+
+
+class SparedSourceError(UnavailableSourceError):
+    """Prometheus was not asked, in a pause that it had asked for."""
+
+    outcome = QueryOutcome.OVERLOADED
+
+
 class OverloadedSourceError(UnavailableSourceError):
     """Prometheus, or what stands before it, asks for a pause."""
+
+    outcome = QueryOutcome.OVERLOADED
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
         super().__init__(message)

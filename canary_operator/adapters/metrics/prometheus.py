@@ -70,14 +70,14 @@ class PrometheusMetrics:
         self,
         connection: PrometheusSettings,
         settings: Settings,
-        on_query: OnQuery = lambda _: None,
+        on_query: OnQuery = lambda *_: None,
     ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             connection: How to reach Prometheus.
             settings: What the operator's command line says about every rollout.
-            on_query: Told how each query ended, for the operator's own metrics.
+            on_query: Told how each query ended and how long it took.
         """
         self._settings = settings
         self._client = PrometheusClient(connection, on_query)

@@ -14,6 +14,7 @@ from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.traffic.istio_claims import MESH, Claims, full_host
 from canary_operator.domain.errors import DriftConflictError, RouterUnavailableError
+from canary_operator.domain.hosts import own_hosts
 from canary_operator.domain.objects import CANARY, GROUP, STABLE, metadata, track_name
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import RouteState
@@ -140,7 +141,12 @@ def virtual_service(
 def _spec(key: Key, spec: RolloutSpec, weight: int, cluster_domain: str) -> dict[str, Any]:
     istio = spec.traffic.istio or IstioTraffic()
     own = full_host(key.name, key.namespace, cluster_domain)
-    further = (full_host(host, key.namespace, cluster_domain) for host in istio.hosts)
+    # Istio serves every spelling of a Service from its full name. As hosts of their own they would
+    # claim more: on a gateway, `web.dev` is what the whole world calls by that name.
+    ours = own_hosts(key.name, key.namespace, cluster_domain)
+    further = (
+        full_host(host, key.namespace, cluster_domain) for host in istio.hosts if host not in ours
+    )
     gateways = list(dict.fromkeys((MESH, *istio.gateways)))
     ports = spec.service.all_ports
     http = [port for port in ports if not _is_opaque(port)]

@@ -73,7 +73,8 @@ class Claims:
                 self._compare(new, other)
         except (ForbiddenError, ApiError) as error:
             # Not installed, or not ours to see: writing the VirtualService will tell.
-            logger.debug("Hosts could not be compared: %s", error)
+            facts = {"rollout": str(rollout.key)}
+            logger.debug("Hosts could not be compared: %s", error, extra=facts)
 
     async def _others(self, rollout: Rollout) -> AsyncIterator[Mapping[str, Any]]:
         for namespace in self._namespaces:

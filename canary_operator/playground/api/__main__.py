@@ -9,8 +9,8 @@ import click
 import yaml
 
 from canary_operator.playground.api.embedded import EmbeddedAPI
-from canary_operator.playground.api.operations import Target
 from canary_operator.playground.api.options import WriteOptions
+from canary_operator.playground.api.targets import Target
 
 
 @click.command()

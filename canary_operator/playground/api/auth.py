@@ -3,12 +3,13 @@
 Off by default: then everybody is the cluster's admin, as on a laptop cluster.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from canary_operator.playground.api.errors import APIError, forbidden, unauthorized
 from canary_operator.playground.api.objects import Object
 from canary_operator.playground.api.requests import Request
+from canary_operator.playground.api.selectors import matches_labels
 from canary_operator.playground.api.store import Store
 
 RBAC = "rbac.authorization.k8s.io"
@@ -63,15 +64,38 @@ class Attributes:
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A right that a request needed, and whether its user has it."""
+
+    user: str
+    group: str
+    resource: str
+    """With its subresource, as rules name it: `deployments/scale`."""
+    verb: str
+    granted: bool
+
+
 @dataclass
 class Authorizer:
-    """Authentication and authorization; `enabled` turns both on."""
+    """Authentication and authorization; `enabled` turns both on.
+
+    `asked` collects the rights that requests needed while it is on, those included that the server
+    asks for on the way: `create` when an apply makes an object, `update` on the finalizers of an
+    owner whose deletion a write may block. Questions about rights (access reviews, policies) need
+    none.
+    """
 
     store: Store
     enabled: bool = False
     tokens: dict[str, User] = field(default_factory=dict)
     nobody: User = ANONYMOUS
     """Who sends requests without a token; kubectl never sends one over plain HTTP."""
+    asked: set[Asked] = field(default_factory=set)
+
+    def forget(self) -> None:
+        """Collect from here."""
+        self.asked.clear()
 
     def user_of(self, header: str) -> User:
         """Return who sent a request with this `Authorization` header.
@@ -114,13 +138,24 @@ class Authorizer:
         for plural, scope in scopes:
             for _, stored in self.store.scan((RBAC, plural), scope):
                 if any(_is_subject(s, user, scope) for s in stored.obj.get("subjects") or ()):
-                    yield from self._rules_of(stored.obj["roleRef"], scope)
+                    yield from self.role_rules(stored.obj["roleRef"], scope) or ()
 
-    def _rules_of(self, reference: Mapping[str, str], namespace: str) -> Iterable[Object]:
+    def role_rules(self, reference: Mapping[str, str], namespace: str) -> list[Object] | None:
+        """Return the rules of the role that a binding names, `None` where there is none.
+
+        The rules of a role that aggregates others are gathered here, not stored by a controller.
+        """
         cluster = reference["kind"] == "ClusterRole"
         plural, scope = ("clusterroles", "") if cluster else ("roles", namespace)
         stored = self.store.get((RBAC, plural), (scope, reference["name"]))
-        rules: list[Object] = (stored.obj.get("rules") or []) if stored else []
+        if stored is None:
+            return None
+        rules: list[Object] = list(stored.obj.get("rules") or ())
+        selectors = (stored.obj.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+        for _, other in self.store.scan((RBAC, "clusterroles")) if selectors else ():
+            labels = other.obj["metadata"].get("labels") or {}
+            if any(matches_labels(selector, labels) for selector in selectors):
+                rules += other.obj.get("rules") or ()
         return rules
 
     def require(self, user: User, asked: Attributes) -> None:
@@ -129,8 +164,16 @@ class Authorizer:
         Raises:
             APIError: no rule allows it (403), in the words of the real server.
         """
-        if not self.allows(user, asked):
+        if not self.permits(user, asked):
             raise denied(user, asked)
+
+    def permits(self, user: User, asked: Attributes) -> bool:
+        """Tell whether a rule allows what a request needs, and remember that it was needed."""
+        granted = self.allows(user, asked)
+        if self.enabled:
+            what = (asked.group, asked.qualified_resource, asked.verb)
+            self.asked.add(Asked(user.name, *what, granted))
+        return granted
 
 
 def denied(user: User, asked: Attributes) -> APIError:

@@ -49,10 +49,17 @@ def _is_quantity(text: str) -> Any:
     return celtypes.BoolType(True)
 
 
+def _string(value: Any) -> Any:
+    if isinstance(value, celtypes.BoolType):
+        return celtypes.StringType("true" if value else "false")
+    return celtypes.StringType(value)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "lowerAscii": lambda text: celtypes.StringType(text.lower()),
     "upperAscii": lambda text: celtypes.StringType(text.upper()),
     "trim": lambda text: celtypes.StringType(text.strip()),
+    "string": _string,
     "split": _split,
     "join": lambda parts, separator="": celtypes.StringType(separator.join(parts)),
     "replace": _replace,

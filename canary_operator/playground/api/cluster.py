@@ -9,11 +9,14 @@ from canary_operator.playground.api.errors import APIError
 from canary_operator.playground.api.faults import Faults
 from canary_operator.playground.api.gc import GarbageCollector
 from canary_operator.playground.api.lifecycle import Lifecycle
-from canary_operator.playground.api.operations import Operations, Target
+from canary_operator.playground.api.operations import Operations
 from canary_operator.playground.api.options import DeleteOptions, WriteOptions
+from canary_operator.playground.api.policies.enforcement import Policies
 from canary_operator.playground.api.registry import Registry
 from canary_operator.playground.api.requests import RequestLog
+from canary_operator.playground.api.rights import Rights
 from canary_operator.playground.api.store import Key, Storage, Store
+from canary_operator.playground.api.targets import Target
 
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -31,6 +34,10 @@ class Cluster:
         self.authorizer = Authorizer(self.store)
         self.operations = Operations(self.store, self.registry)
         self.operations.admission.append(AddressPool(self.store).assign)
+        self.operations.proposals.judges += (
+            Rights(self.authorizer, self.registry),
+            Policies(self.store, self.registry, self.authorizer),
+        )
         GarbageCollector(self.store, self.remove)
         Lifecycle(self.store, self.registry, self.remove)
 
@@ -44,8 +51,14 @@ class Cluster:
 
         roles = self.registry.builtin(RBAC, "clusterroles")
         everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
-        body = {"metadata": {"name": "cluster-admin"}, "rules": [everything]}
-        self.operations.create(Target(roles, "", "cluster-admin"), body, WriteOptions())
+        anywhere = {"nonResourceURLs": ["*"], "verbs": ["*"]}
+        bodies = [{"metadata": {"name": "cluster-admin"}, "rules": [everything, anywhere]}]
+        for name in ("admin", "edit", "view"):
+            labels = {f"{RBAC}/aggregate-to-{name}": "true"}
+            gathered = {"clusterRoleSelectors": [{"matchLabels": labels}]}
+            bodies.append({"metadata": {"name": name}, "aggregationRule": gathered})
+        for body in bodies:
+            self.operations.create(Target(roles, "", ""), body, WriteOptions())
 
     def remove(self, storage: Storage, key: Key, propagation: str) -> None:
         """Delete an object on behalf of the server itself; one that is gone is fine."""

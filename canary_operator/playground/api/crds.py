@@ -1,7 +1,7 @@
 """CustomResourceDefinitions: defaults, checks, and the resources that they define."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from canary_operator.playground.api.builtin_schema import model_schema
@@ -9,6 +9,7 @@ from canary_operator.playground.api.cel import RuleSyntaxError, collect, program
 from canary_operator.playground.api.errors import Cause, invalid, required, unsupported
 from canary_operator.playground.api.kinds import Column, Resource, ScalePaths
 from canary_operator.playground.api.objects import Object, Schema, dig, timestamp
+from canary_operator.playground.api.structural import prune
 from canary_operator.playground.api.structural import with_defaults as with_defaults_of
 from canary_operator.playground.api.validation import validate
 
@@ -171,6 +172,19 @@ def resources(crd: Object) -> tuple[Resource, ...]:
     """Return the resources that an established definition serves."""
     spec = crd["spec"]
     return tuple(_resource(spec, version) for version in spec["versions"] if version.get("served"))
+
+
+def reader(crd: Object) -> Callable[[Object], Object]:
+    """Return how stored objects are read: without what is not declared, with the defaults."""
+    versions = crd["spec"]["versions"]
+    stored = next(version for version in versions if version.get("storage"))
+    schema = with_meta(stored["schema"]["openAPIV3Schema"])
+
+    def read(obj: Object) -> Object:
+        found: Object = with_defaults_of(prune(obj, schema, "", []), schema)
+        return found
+
+    return read
 
 
 def _resource(spec: Object, version: Object) -> Resource:

@@ -28,6 +28,7 @@ ZERO_IS_ABSENT = re.compile(
 )
 EMPTY_STRING_STAYS = re.compile(
     r"V1PersistentVolumeClaimSpec\.storageClassName|V1EnvVar\.name|V1PolicyRule\..*|.*Patch\..*"
+    r"|V1LeaseSpec\.holderIdentity"
 )
 EMPTY_LIST_STAYS = re.compile(r"V1(Cluster)?Role\.rules|V1EndpointSlice\.(endpoints|ports)")
 MICRO_TIMES = ("eventTime", "lastObservedTime", "acquireTime", "renewTime")
@@ -162,13 +163,25 @@ def _decode_scalar(value: Any, schema: Schema, place: Place) -> Any:
 def _canonical_time(text: str, name: str) -> str:
     """Return a time as Go writes it: UTC, in whole seconds or in microseconds."""
     micro = name in MICRO_TIMES
+    layout = f"2006-01-02T15:04:05{'.000000' if micro else ''}Z07:00"
     try:
         at = parse_time(text).astimezone(UTC)
     except ValueError as error:
-        layout = f"2006-01-02T15:04:05{'.000000' if micro else ''}Z07:00"
         message = f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"'
         raise WrongTypeError(message) from error
+    if micro and (rest := _not_microseconds(text)):
+        raise WrongTypeError(f'parsing time "{text}" as "{layout}": cannot parse {rest}')
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _not_microseconds(text: str) -> str:
+    """Return what Go cannot read of a time whose fraction has not exactly six digits."""
+    rest = text[len("2006-01-02T15:04:05") :]
+    fraction = re.match(r"\.\d{6}", rest)
+    if fraction is None:
+        return f'"{rest}" as ".000000"'
+    rest = rest[fraction.end() :]
+    return f'"{rest}" as "Z07:00"' if rest[:1].isdigit() else ""
 
 
 def _expect_base64(text: str) -> None:

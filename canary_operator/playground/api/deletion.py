@@ -4,8 +4,9 @@ from canary_operator.playground.api import crds
 from canary_operator.playground.api.errors import Cause, conflict, forbidden_field, unprocessable
 from canary_operator.playground.api.gc import FOREGROUND, ORPHAN
 from canary_operator.playground.api.objects import Object, timestamp
-from canary_operator.playground.api.operations import Operations, Target
+from canary_operator.playground.api.operations import Operations
 from canary_operator.playground.api.options import DeleteOptions
+from canary_operator.playground.api.targets import Target
 
 DEFINITION = "CustomResourceDefinition"
 DEFAULT_GRACE_SECONDS = 30
@@ -21,6 +22,7 @@ def delete(operations: Operations, target: Target, options: DeleteOptions) -> tu
     """
     old = operations.read(target)
     _check_preconditions(target, old, options)
+    operations.proposals.judge("DELETE", target, options, old=old)
     if target.resource.kind == "Namespace":
         return _terminate_namespace(operations, target, old, options), False
     new, finalizers = old, _finalizers(old, options)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from canary_operator.playground.api import patches, reviews, subresources, tables
+from canary_operator.playground.api import patches, reviews, scales, subresources, tables
 from canary_operator.playground.api.auth import User
 from canary_operator.playground.api.cluster import Cluster
 from canary_operator.playground.api.deletion import RETURNED, delete
@@ -13,10 +13,10 @@ from canary_operator.playground.api.errors import APIError, method_not_allowed
 from canary_operator.playground.api.kinds import REVIEWS, Resource
 from canary_operator.playground.api.lists import continued, encoded_list, predicate, select
 from canary_operator.playground.api.objects import Object
-from canary_operator.playground.api.operations import Target
 from canary_operator.playground.api.options import delete_options, write_options
 from canary_operator.playground.api.paths import ResourcePath
 from canary_operator.playground.api.store import Stored
+from canary_operator.playground.api.targets import Target
 from canary_operator.playground.api.views import served
 from canary_operator.playground.api.watch import WatchRequest, watch_request
 
@@ -111,7 +111,7 @@ class Dispatcher:
         return lambda obj: tables.of_one(call.path.resource, obj, include)
 
     def _delete_collection(self, call: Call) -> Answer:
-        options = delete_options(call.query, call.body)
+        options = delete_options(call.query, call.body, call.user)
         found = select(self._cluster.store, call.path, call.query)
         for stored in found:
             meta = stored.obj["metadata"]
@@ -121,7 +121,7 @@ class Dispatcher:
         return Answer(200, encoded_list(call.path.resource, found, meta))
 
     def _create(self, call: Call) -> Answer:
-        options = write_options(call.query, call.headers.get("User-Agent", ""))
+        options = write_options(call.query, _agent(call), user=call.user)
         target = Target(call.path.resource, call.path.namespace, "")
         created = self._operations.create(target, call.body, options)
         return self._shown(call, created, 201, tuple(options.warnings))
@@ -134,7 +134,7 @@ class Dispatcher:
             case "GET":
                 return self._shown(call, self._operations.read(target), 200)
             case "PUT":
-                options = write_options(call.query, call.headers.get("User-Agent", ""))
+                options = write_options(call.query, _agent(call), user=call.user)
                 updated = self._operations.update(target, call.body, options)
                 return self._shown(call, updated, 200, tuple(options.warnings))
             case "PATCH":
@@ -146,8 +146,8 @@ class Dispatcher:
 
     def _patch(self, call: Call, target: Target) -> Answer:
         kind = _patch_type(call)
-        agent = call.headers.get("User-Agent", "")
-        options = write_options(call.query, agent, "apply" if kind == patches.APPLY else "patch")
+        style = "apply" if kind == patches.APPLY else "patch"
+        options = write_options(call.query, _agent(call), style, call.user)
         if kind == patches.APPLY:
             stored = self._cluster.store.get(target.resource.storage, target.key)
             applied = self._operations.apply(target, call.body, options)
@@ -157,17 +157,17 @@ class Dispatcher:
         return self._shown(call, patched, 200, tuple(options.warnings))
 
     def _delete(self, call: Call, target: Target) -> Answer:
-        options = delete_options(call.query, call.body)
+        options = delete_options(call.query, call.body, call.user)
         last, gone = delete(self._operations, target, options)
         resource = target.resource
         if not gone or resource.kind in RETURNED:
-            return self._shown(call, last, 200)
+            return self._shown(call, last, 200, tuple(options.warnings))
         details = {"name": target.name, "group": resource.group, "kind": resource.plural}
         status: Object = {
             **subresources.SUCCESS,
             "details": {k: v for k, v in details.items() if v} | {"uid": last["metadata"]["uid"]},
         }
-        return _json(200, status)
+        return _json(200, status, tuple(options.warnings))
 
     def _shown(
         self, call: Call, obj: Object, status: int, warnings: tuple[str, ...] = ()
@@ -194,25 +194,30 @@ class Dispatcher:
         base = Target(target.resource, target.namespace, target.name)
         obj = self._operations.read(base)
         kind = _patch_type(call) if call.method == "PATCH" else ""
-        options = write_options(call.query, call.headers.get("User-Agent", ""))
+        options = write_options(call.query, _agent(call), user=call.user)
         match call.path.subresource, call.method:
             case "scale", "GET":
-                return _json(200, subresources.scale_of(obj, target.resource))
+                return _json(200, scales.scale_of(obj, target.resource))
             case "scale", "PUT" | "PATCH":
                 body = subresources.rescale(self._operations, target, kind, call.body, options)
                 return _json(200, body)
             case "binding", "POST":
-                return _json(201, subresources.bind(self._operations, base, call.body, options))
+                return _json(201, subresources.bind(self._operations, target, call.body, options))
             case "eviction", "POST":
-                return _json(201, subresources.evict(self._operations, base, call.body, options))
+                return _json(201, subresources.evict(self._operations, target, call.body, options))
             case "token", "POST":
-                return _json(201, subresources.token(call.body or {}, base))
+                body = call.body or {}
+                return _json(201, subresources.token(self._operations, target, body, options))
             case _:
                 raise method_not_allowed()
 
 
 def _target(path: ResourcePath) -> Target:
     return Target(path.resource, path.namespace, path.name, path.subresource)
+
+
+def _agent(call: Call) -> str:
+    return call.headers.get("User-Agent", "")
 
 
 def _is_watch(call: Call) -> bool:

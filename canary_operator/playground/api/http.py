@@ -21,6 +21,7 @@ from canary_operator.playground.api.errors import (
 from canary_operator.playground.api.faults import Fault
 from canary_operator.playground.api.paths import Split, resolve, split
 from canary_operator.playground.api.requests import Request
+from canary_operator.playground.api.selectors import selected_name
 from canary_operator.playground.api.watch import WatchRequest, stream
 from canary_operator.playground.api.yamltext import read_yaml
 
@@ -141,7 +142,7 @@ def _described(http: web.Request, path: Split) -> Request:
         resource=resource,
         subresource=subresource,
         namespace=namespace,
-        name=name,
+        name=name or selected_name(http.query.get("fieldSelector", "")),
         dry_run=bool(http.query.get("dryRun")),
     )
 

@@ -89,6 +89,7 @@ class Lifecycle:
             return
         if crds.is_established(crd):
             self._registry.serve(storage, crds.resources(crd))
+            self._store.reread(storage, crds.reader(crd))
         if crd["metadata"].get("deletionTimestamp"):
             loop.call_soon(self._remove_instances, storage)
         else:

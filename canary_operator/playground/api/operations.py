@@ -4,7 +4,6 @@ Each one is synchronous: nothing can happen between what it read and what it wri
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from canary_operator.playground.api import intake, managed, meta, patches, strategies
@@ -23,25 +22,12 @@ from canary_operator.playground.api.generation import next_generation
 from canary_operator.playground.api.kinds import Resource
 from canary_operator.playground.api.objects import Object, same, without
 from canary_operator.playground.api.options import WriteOptions
+from canary_operator.playground.api.proposals import Proposals
 from canary_operator.playground.api.registry import Registry
-from canary_operator.playground.api.store import Key, Store
+from canary_operator.playground.api.store import Store
 from canary_operator.playground.api.structural import with_defaults
+from canary_operator.playground.api.targets import Target
 from canary_operator.playground.api.views import served
-
-
-@dataclass(frozen=True)
-class Target:
-    """The object that a request names."""
-
-    resource: Resource
-    namespace: str
-    name: str
-    subresource: str = ""
-
-    @property
-    def key(self) -> Key:
-        """Return its key in the store."""
-        return (self.namespace if self.resource.namespaced else "", self.name)
 
 
 class Operations:
@@ -51,6 +37,7 @@ class Operations:
         self.store = store
         self.registry = registry
         self.admission: list[Callable[[Object, Resource, Object | None], Object]] = []
+        self.proposals = Proposals()
 
     # ------------------------------------------------------------------ reading
 
@@ -92,6 +79,9 @@ class Operations:
             obj = self._with_first_manager(obj, resource, writer)
         obj = self._admitted(self._first(obj, resource), resource, None)
         intake.check_new(obj, resource)
+        self.proposals.judge(
+            "CREATE", target, options, new=obj, applied=writer.operation == managed.APPLY
+        )
         key = (target.key[0], obj["metadata"]["name"])
         found = self.store.get(resource.storage, key)
         if found is not None:
@@ -180,7 +170,7 @@ class Operations:
         given = obj["metadata"]
         if not given.get("uid"):
             obj = {**obj, "metadata": {**given, "uid": old["metadata"]["uid"]}}
-        if not given.get("resourceVersion") and resource.custom:
+        if not given.get("resourceVersion") and strategies.replaces_known_versions(resource):
             cause = invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise unprocessable(resource.group, resource.plural, target.name, [cause])
         return self.commit(target, old, obj, options)
@@ -210,6 +200,7 @@ class Operations:
         self._refuse_stale(target, old, new)
         resource = target.resource
         new = self._prepared(target, old, new)
+        self.proposals.judge("UPDATE", target, options, new=new, old=old)
         writer = managed.Writer(
             options.manager, managed.UPDATE, resource.api_version, target.subresource
         )
@@ -253,6 +244,7 @@ class Operations:
             return self._create(target, _with_managers(obj, fields), options, writer)
         new = intake.Decoder(resource, options).read(merged)
         new = self._prepared(target, live, new)
+        self.proposals.judge("UPDATE", target, options, new=new, old=live)
         return self._store(target, live, _with_managers(new, fields), options)
 
     @staticmethod

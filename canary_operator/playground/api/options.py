@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from canary_operator.playground.api.auth import User
 from canary_operator.playground.api.errors import Cause, bad_request, unprocessable, unsupported
 
 DIRECTIVES = ("Ignore", "Strict", "Warn")
@@ -20,6 +21,10 @@ class WriteOptions:
     force: bool = False
     warnings: list[str] = field(default_factory=list)
     """Collects what the client is told in Warning headers."""
+    user: User | None = None
+    """Who writes; nobody when the server does so itself, which needs no leave."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """The options as the client wrote them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,12 @@ class DeleteOptions:
     grace_seconds: int | None = None
     uid: str | None = None
     resource_version: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    """Collects what the client is told in Warning headers."""
+    user: User | None = None
+    """Who deletes; nobody when the server does so itself, which needs no leave."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """The options as the client wrote them."""
 
 
 def dry_run_of(value: Any, field_path: str = "dryRun") -> bool:
@@ -46,7 +57,9 @@ def dry_run_of(value: Any, field_path: str = "dryRun") -> bool:
     return bool(values)
 
 
-def write_options(query: Mapping[str, str], user_agent: str, patch_type: str = "") -> WriteOptions:
+def write_options(
+    query: Mapping[str, str], user_agent: str, patch_type: str = "", user: User | None = None
+) -> WriteOptions:
     """Read the options of a write from its query; the manager falls back to the user agent.
 
     Raises:
@@ -72,10 +85,12 @@ def write_options(query: Mapping[str, str], user_agent: str, patch_type: str = "
         dry_run=dry_run_of(query.get("dryRun")),
         validation=validation,
         force=force,
+        user=user,
+        given=query,
     )
 
 
-def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
+def delete_options(query: Mapping[str, str], body: Any, user: User | None = None) -> DeleteOptions:
     """Read the options of a delete from its body or its query.
 
     Raises:
@@ -97,4 +112,6 @@ def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
         grace_seconds=None if grace is None else int(grace),
         uid=conditions.get("uid"),
         resource_version=conditions.get("resourceVersion"),
+        user=user,
+        given={**query, **body},
     )

@@ -1,4 +1,4 @@
-"""Bodies in protobuf, as far as kubectl sends them: `create namespace` and a few like it.
+"""Bodies in protobuf, as far as kubectl and Helm send them: deletes, `create namespace` and so on.
 
 Other clients are told that only JSON and YAML are read (415), which they all can write.
 """
@@ -89,6 +89,14 @@ MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
     "TokenRequest": {1: ("metadata", "ObjectMeta"), 2: ("spec", "TokenRequestSpec")},
     "TokenRequestSpec": {1: ("audiences", "[]string"), 4: ("expirationSeconds", "int")},
     "SelfSubjectReview": {1: ("metadata", "ObjectMeta")},
+    "DeleteOptions": {
+        1: ("gracePeriodSeconds", "int"),
+        2: ("preconditions", "Preconditions"),
+        3: ("orphanDependents", "bool"),
+        4: ("propagationPolicy", "string"),
+        5: ("dryRun", "[]string"),
+    },
+    "Preconditions": {1: ("uid", "string"), 2: ("resourceVersion", "string")},
     "Unknown": {1: ("typeMeta", "TypeMeta"), 2: ("raw", "raw")},
     "TypeMeta": {1: ("apiVersion", "string"), 2: ("kind", "string")},
 }

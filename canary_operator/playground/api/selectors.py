@@ -131,6 +131,17 @@ def field_selector(text: str, resource: Resource) -> Predicate:
     return lambda obj: all(term(obj) for term in terms)
 
 
+def selected_name(text: str) -> str:
+    """Return the one name that a field selector selects, empty when it may select others.
+
+    Example:
+        >>> selected_name("metadata.name=web,status.phase=Active"), selected_name("a!=b")
+        ('web', '')
+    """
+    found = re.search(r"(?:^|,)\s*metadata\.name\s*==?\s*([^,=\s]+)\s*(?:,|$)", text)
+    return found[1] if found else ""
+
+
 def _field_term(text: str, resource: Resource) -> Predicate:
     match = re.fullmatch(r"\s*([\w.]+)\s*(==|=|!=)\s*(.*?)\s*", text)
     if match is None:

@@ -32,6 +32,8 @@ class Stored:
 
     obj: Object
     rv: int
+    written: Object | None = None
+    """As it was written, where a newer schema shows it otherwise."""
     _text: dict[str, bytes] = field(default_factory=dict)
 
     def text(self, shape: str, view: Callable[[Object], Object]) -> bytes:
@@ -91,6 +93,13 @@ class Store:
         self._objects[storage][key] = stored
         self._record("MODIFIED" if before else "ADDED", storage, stored, before)
         return stored
+
+    def reread(self, storage: Storage, view: Callable[[Object], Object]) -> None:
+        """Show all objects of a storage through another schema; that is no write of any."""
+        for key, stored in self._objects[storage].items():
+            written = stored.written or stored.obj
+            if (shown := view(written)) != stored.obj:
+                self._objects[storage][key] = Stored(shown, stored.rv, written)
 
     def remove(self, storage: Storage, key: Key, last: Object | None = None) -> Stored:
         """Remove an object; `last` is its final state when a finalizer went in the same write."""

@@ -15,6 +15,7 @@ from canary_operator.playground.api.builtin import (
 from canary_operator.playground.api.errors import Cause
 from canary_operator.playground.api.kinds import Resource
 from canary_operator.playground.api.objects import Object, without
+from canary_operator.playground.api.policies import checks as policies
 
 
 def _unchanged(obj: Object) -> Object:
@@ -78,7 +79,7 @@ STRATEGIES: Mapping[str, Strategy] = {
         others.check_scaler,
         zero={"spec": {"scaleTargetRef": {}}},
     ),
-    "Lease": Strategy(check=others.check_lease, zero={"spec": {}}),
+    "Lease": Strategy(others.lease, check=others.check_lease, zero={"spec": {}}),
     "Namespace": Strategy(others.namespace, others.new_namespace, zero={"spec": {}, "status": {}}),
     "NetworkPolicy": Strategy(others.network_policy, zero={"spec": {"podSelector": {}}}),
     "Pod": Strategy(
@@ -107,7 +108,12 @@ STRATEGIES: Mapping[str, Strategy] = {
         services.check_status,
         services.ZERO,
     ),
-    "ValidatingAdmissionPolicy": Strategy(others.policy, zero={"spec": {}, "status": {}}),
+    "ValidatingAdmissionPolicy": Strategy(
+        policies.with_defaults, check=policies.check_policy, zero={"spec": {}, "status": {}}
+    ),
+    "ValidatingAdmissionPolicyBinding": Strategy(
+        policies.binding_with_defaults, check=policies.check_binding, zero={"spec": {}}
+    ),
 }
 NEW_EVENT = replace(STRATEGIES["Event"], check=events.check_new, zero=events.NEW_ZERO)
 
@@ -117,6 +123,11 @@ def of(resource: Resource) -> Strategy:
     if resource.group == "events.k8s.io":
         return NEW_EVENT
     return STRATEGIES.get(resource.kind, PLAIN)
+
+
+def replaces_known_versions(resource: Resource) -> bool:
+    """Tell whether a replacement must name the version that it replaces."""
+    return resource.custom or resource.kind == "Lease"
 
 
 def through_door(new: Object, old: Object, resource: Resource, subresource: str) -> Object:

@@ -10,42 +10,16 @@ from canary_operator.playground.api.errors import (
     Cause,
     bad_request,
     invalid,
-    no_such_path,
     unprocessable,
 )
 from canary_operator.playground.api.kinds import Resource, ScalePaths
 from canary_operator.playground.api.objects import Object, dig, timestamp, with_value
-from canary_operator.playground.api.operations import Operations, Target
+from canary_operator.playground.api.operations import Operations
 from canary_operator.playground.api.options import DeleteOptions, WriteOptions
-from canary_operator.playground.api.printers import selector_text
+from canary_operator.playground.api.scales import scale_of
+from canary_operator.playground.api.targets import Target
 
 SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-
-
-def scale_of(obj: Object, resource: Resource) -> Object:
-    """Return the Scale of an object."""
-    paths = resource.scale
-    if paths is None:
-        raise no_such_path()
-    meta = obj["metadata"]
-    shown = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    status: Object = {"replicas": dig(obj, *paths.status, default=0)}
-    selector = _scale_selector(obj, paths, resource)
-    if selector:
-        status["selector"] = selector
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {name: meta[name] for name in shown if name in meta},
-        "spec": {"replicas": dig(obj, *paths.replicas, default=0)},
-        "status": status,
-    }
-
-
-def _scale_selector(obj: Object, paths: ScalePaths, resource: Resource) -> str:
-    if resource.custom:
-        return str(dig(obj, *paths.selector, default="")) if paths.selector else ""
-    return selector_text(dig(obj, "spec", "selector"))
 
 
 def rescale(
@@ -97,6 +71,7 @@ def bind(operations: Operations, target: Target, body: Object, options: WriteOpt
     scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
     scheduled["lastTransitionTime"] = timestamp()
     others = [c for c in conditions if c["type"] != "PodScheduled"]
+    operations.proposals.judge("CREATE", target, options, new=_body(body, "v1", "Binding"))
     new = with_value(old, ("spec", "nodeName"), node)
     new = with_value(new, ("status", "conditions"), [*others, scheduled])
     if not options.dry_run:
@@ -106,14 +81,21 @@ def bind(operations: Operations, target: Target, body: Object, options: WriteOpt
 
 def evict(operations: Operations, target: Target, body: Object, options: WriteOptions) -> Object:
     """Delete a pod as a drain does."""
+    operations.proposals.judge("CREATE", target, options, new=_body(body, "policy/v1", "Eviction"))
     wanted = body.get("deleteOptions") or {}
     grace = wanted.get("gracePeriodSeconds")
     delete(operations, target, DeleteOptions(dry_run=options.dry_run, grace_seconds=grace))
     return {**SUCCESS, "code": 201}
 
 
-def token(body: Object, target: Target) -> Object:
+def _body(body: Object, version: str, kind: str) -> Object:
+    return {"apiVersion": version, "kind": kind, **body}
+
+
+def token(operations: Operations, target: Target, body: Object, options: WriteOptions) -> Object:
     """Answer a TokenRequest with a token that names its service account."""
+    request = _body(body, "authentication.k8s.io/v1", "TokenRequest")
+    operations.proposals.judge("CREATE", target, options, new=request)
     value = f"playground:system:serviceaccount:{target.namespace}:{target.name}:{uuid.uuid4()}"
     seconds = dig(body, "spec", "expirationSeconds", default=3600)
     return {

@@ -1,4 +1,7 @@
-"""A runtime that runs nothing: pods become ready, or do not, as their image's tag says."""
+"""A runtime that runs nothing: pods become ready, or do not, as their image's tag says.
+
+Pods that are not to be restarted have done their work as soon as others would be ready.
+"""
 
 import asyncio
 import itertools
@@ -70,10 +73,23 @@ class InstantPod:
             await self._life.pull_in_vain(name, image)
         is_broken = images.tag_matches(image, self._runtime.crashing)
         while True:
-            since = timestamps.now()
-            if not is_broken:
+            since, exit_code = timestamps.now(), 1
+            if self._life.is_over(0) and not is_broken:
+                exit_code = await self._work(name, since)
+            elif not is_broken:
                 await self._serve(name, since)
-            await self._life.back_off(name, exit_code=1, since=since)
+            if self._life.is_over(exit_code):
+                self._life.end(name, exit_code, since)
+                return
+            await self._life.back_off(name, exit_code, since)
+
+    async def _work(self, name: str, since: datetime) -> int:
+        """Run for as long as others need to become ready; return the exit code."""
+        self._life.set(name, phase=Running(since), ready=True)
+        seconds = self._runtime.ready_after(self._life.pod)
+        if seconds and self._life.fault is not Fault.CRASH:
+            await self._life.wait(seconds if seconds < inf else None)
+        return 1 if self._life.fault is Fault.CRASH else 0
 
     async def _serve(self, name: str, since: datetime) -> None:
         """Run until a fault crashes the container; ready when it is time and nothing is wrong."""

@@ -32,7 +32,7 @@ from canary_operator.playground.client import (
 from canary_operator.playground.controllers import timestamps
 from canary_operator.playground.controllers.cache import Cache, Key, is_terminating, key_of, uid_of
 from canary_operator.playground.controllers.labels import matches, parsed
-from canary_operator.playground.controllers.pod_status import HOST_IP, PodState, pod_status
+from canary_operator.playground.controllers.pod_status import FINAL, HOST_IP, PodState, pod_status
 from canary_operator.playground.controllers.runtime import (
     PORT_ANNOTATION,
     Fault,
@@ -152,16 +152,17 @@ class Kubelet:
             return
         if is_terminating(pod):
             await self._terminate(key, pod)
-        elif tenant is None:
+        elif tenant is None and not _has_ended(pod):
             await self._admit(key, pod)
-        elif tenant.state:
+        elif tenant and tenant.state:
             await self._report(pod, tenant, tenant.state)
 
     def _is_ours(self, pod: Manifest) -> bool:
-        ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
         gated = pod["spec"].get("schedulingGates")
         unbound = not pod["spec"].get("nodeName") and not is_terminating(pod)
-        return (unbound and not gated and not ended) or pod["spec"].get("nodeName") == self._node
+        return (unbound and not gated and not _has_ended(pod)) or pod["spec"].get(
+            "nodeName"
+        ) == self._node
 
     async def _admit(self, key: Key, pod: Manifest) -> None:
         """Bind a pod to the node and start it."""
@@ -239,6 +240,10 @@ def _node_status() -> Manifest:
         "addresses": [{"type": "InternalIP", "address": HOST_IP}],
         "conditions": [{**ready, "lastHeartbeatTime": at, "lastTransitionTime": at}],
     }
+
+
+def _has_ended(pod: Manifest) -> bool:
+    return pod.get("status", {}).get("phase") in FINAL
 
 
 def _is_known(pod: Manifest, status: Manifest) -> bool:

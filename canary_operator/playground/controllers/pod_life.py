@@ -15,6 +15,7 @@ from canary_operator.playground.controllers.pod_status import (
     PodState,
     Waiting,
     back_off_message,
+    starts_again,
 )
 from canary_operator.playground.controllers.runtime import Backoff, Fault, Report
 
@@ -68,6 +69,14 @@ class PodLife:
         await asyncio.sleep(self._backoff.seconds(1))
         self.set(name, phase=Waiting("ImagePullBackOff", f'Back-off pulling image "{image}"'))
         await asyncio.Event().wait()
+
+    def is_over(self, exit_code: int) -> bool:
+        """Return whether a container that ended so is not started again."""
+        return not starts_again(self.pod, exit_code)
+
+    def end(self, name: str, exit_code: int, since: datetime) -> None:
+        """Report the end of a container that is not started again."""
+        self.set(name, phase=Ended(exit_code, since, timestamps.now()), ready=False)
 
     async def back_off(self, name: str, exit_code: int, since: datetime) -> None:
         """Report the end of a container and wait for its next start; recovery does not wait."""

@@ -40,6 +40,9 @@ class Ended:
         return "Completed" if self.exit_code == 0 else "Error"
 
 
+FINAL: Mapping[str, str] = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
+"""Phases that a pod does not leave, and why it is not ready then."""
+
 Phase: TypeAlias = Waiting | Running | Ended
 
 
@@ -85,17 +88,17 @@ def pod_status(pod: Manifest, state: PodState, started: datetime, at: datetime) 
         started: When the kubelet took it on.
         at: The present time.
     """
-    ended = any(isinstance(each.phase, Ended) for each in state.containers.values())
+    phase = _phase(pod, state)
     not_ready = [name for name, each in state.containers.items() if not each.ready]
     address = {"podIP": state.ip, "podIPs": [{"ip": state.ip}]} if state.ip else {}
     return {
-        "phase": _phase(state),
+        "phase": phase,
         "startTime": written(started),
         "hostIP": HOST_IP,
         "hostIPs": [{"ip": HOST_IP}],
         **address,
         "qosClass": pod.get("status", {}).get("qosClass", "BestEffort"),
-        "conditions": conditions(pod, not_ready, completed=ended and not not_ready, at=at),
+        "conditions": conditions(pod, not_ready, phase, at),
         "containerStatuses": [
             _container_status(spec, state.containers[spec["name"]])
             for spec in pod["spec"]["containers"]
@@ -103,14 +106,14 @@ def pod_status(pod: Manifest, state: PodState, started: datetime, at: datetime) 
     }
 
 
-def conditions(
-    pod: Manifest, not_ready: Sequence[str], *, completed: bool, at: datetime
-) -> list[Manifest]:
+def conditions(pod: Manifest, not_ready: Sequence[str], phase: str, at: datetime) -> list[Manifest]:
     """Return the conditions of a bound pod; a transition time moves only with the status."""
     unready = {
-        "reason": "PodCompleted" if completed else "ContainersNotReady",
+        "reason": "ContainersNotReady",
         "message": f"containers with unready status: [{' '.join(not_ready)}]",
     }
+    if phase in FINAL:
+        unready = {"reason": FINAL[phase]}
     ready = {"status": "True"} if not not_ready else {"status": "False", **unready}
     wanted: dict[str, dict[str, str]] = {
         "PodReadyToStartContainers": {"status": "True"},
@@ -139,8 +142,23 @@ def _transition(before: Manifest | None, status: str, at: datetime) -> str:
     return written(at)
 
 
-def _phase(state: PodState) -> str:
+def starts_again(pod: Manifest, exit_code: int) -> bool:
+    """Return whether a container of this pod that ended so is started again.
+
+    Example:
+        >>> [starts_again({"spec": {"restartPolicy": "OnFailure"}}, code) for code in (0, 1)]
+        [False, True]
+    """
+    policy = pod["spec"].get("restartPolicy", "Always")
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def _phase(pod: Manifest, state: PodState) -> str:
     """Return Pending until every container has run once; a crash loop counts as Running."""
+    ends = [each.phase for each in state.containers.values() if isinstance(each.phase, Ended)]
+    over = [end for end in ends if not starts_again(pod, end.exit_code)]
+    if len(over) == len(state.containers):
+        return "Failed" if any(end.exit_code for end in over) else "Succeeded"
     has_run = (
         not isinstance(each.phase, Waiting) or each.last is not None
         for each in state.containers.values()

@@ -116,6 +116,9 @@ class ProcessPod:
         while True:
             since = timestamps.now()
             exit_code = 1 if self._life.fault is Fault.CRASH else await self._serve()
+            if self._life.is_over(exit_code):
+                self._life.end(self._name, exit_code, since)
+                return
             await self._life.back_off(self._name, exit_code, since)
 
     async def _serve(self) -> int:

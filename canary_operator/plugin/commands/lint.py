@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canary_operator.parameters import Duration
+from canary_operator.parameters import Duration, HostPattern
 from canary_operator.plugin.exits import Exit, UsageProblemError
 from canary_operator.plugin.options import look_options, output_option
 
@@ -39,6 +39,7 @@ FILES = click.Path(allow_dash=True)
 @click.option(
     "--allowed-host",
     "allowed_hosts",
+    type=HostPattern(),
     multiple=True,
     metavar="PATTERN",
     help="What the operator was started with; may be given several times.",

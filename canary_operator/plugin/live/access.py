@@ -83,10 +83,10 @@ class Cluster(Client):
             case HTTPStatus.TOO_MANY_REQUESTS:
                 return OutageError("The API server asks to slow down", "Try again in a moment.")
             case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                words = first_line(refusal.message)
+                words = first_line(refusal.raw_message)
                 return OutageError(f"The API server failed ({code}): {words}".rstrip(": "))
             case code if not (is_status(refusal) or is_unknown_api(refusal)):
-                return self._no_kubernetes(code, refusal.message)
+                return self._no_kubernetes(code, refusal.raw_message)
         return meaning(call, refusal)
 
     def unanswered(self, call: Call, error: Exception) -> Exception:

@@ -39,7 +39,7 @@ def is_unknown_api(refusal: Refusal) -> bool:
         return False
     if is_status(refusal):
         return "name" not in refusal.details
-    return refusal.message == _UNKNOWN_PATH
+    return refusal.raw_message.strip() == _UNKNOWN_PATH
 
 
 def meaning(call: Call, refusal: Refusal) -> Exception:

@@ -19,8 +19,13 @@ from canary_operator.adapters.cluster.errors import (
     RejectedError,
     error_of,
 )
-from canary_operator.adapters.cluster.resources import DEPLOYMENTS, RECORDS, SERVICES
-from canary_operator.domain.errors import ConflictError, ForbiddenError, UnavailableError
+from canary_operator.adapters.cluster.resources import DEPLOYMENTS, RECORDS, ROLLOUTS, SERVICES
+from canary_operator.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    NotLeaderError,
+    UnavailableError,
+)
 from canary_operator.playground.api import Fault
 from tests.adapters.cluster.world import World
 from tests.support.clusters import EmbeddedCluster
@@ -49,7 +54,7 @@ TYPED = "failed to create typed patch object (demo/web-stable; apps/v1, Kind=Dep
             "not found",
             id="no such object",
         ),
-        pytest.param(404, "404 page not found", NotFoundError, "page", id="no such API"),
+        pytest.param(404, "404 page not found", NotFoundError, "Not Found", id="no such API"),
         pytest.param(
             409, status("AlreadyExists", "exists"), AlreadyExistsError, "exists", id="name is taken"
         ),
@@ -275,3 +280,37 @@ def record(world: World, name: str) -> dict[str, Any]:
         "data": {},
         "revision": 1,
     }
+
+
+async def test_who_does_not_lead_reads_and_sends_no_write(world: World) -> None:
+    await world.rollout()
+    left = 5.0
+    client = Client(world.client._configuration, seconds_to_write=lambda: left)
+    async with client:
+        patch = {"metadata": {"labels": {"led": "yes"}}}
+        await client.merge(ROLLOUTS, world.namespace, "web", patch)
+        left = 0.0
+        found = await client.get(ROLLOUTS, world.namespace, "web")
+        for write in (
+            client.merge(ROLLOUTS, world.namespace, "web", patch),
+            client.merge_status(ROLLOUTS, world.namespace, "web", {"status": {}}),
+            client.patch(ROLLOUTS, world.namespace, "web", []),
+            client.apply(ROLLOUTS, found),
+            client.create(ROLLOUTS, found),
+            client.delete(ROLLOUTS, world.namespace, "web", found["metadata"]["uid"]),
+        ):
+            with pytest.raises(NotLeaderError, match="does not lead"):
+                await write
+    after = await world.get(ROLLOUTS, "web")
+    assert after["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+
+
+async def test_a_write_ends_before_another_may_lead(world: World) -> None:
+    await world.rollout()
+    embedded(world).api.faults.add(Fault(verb="patch", resource="canaryrollouts", delay=5.0))
+    client = Client(world.client._configuration, seconds_to_write=lambda: 0.3)
+    started = asyncio.get_running_loop().time()
+    async with client:
+        with pytest.raises(UnavailableError):
+            await client.merge(ROLLOUTS, world.namespace, "web", {})
+    assert asyncio.get_running_loop().time() - started < 4.0

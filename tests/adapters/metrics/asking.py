@@ -103,7 +103,7 @@ async def source(
         metrics = PrometheusMetrics(
             PrometheusSettings(address, **{"timeout": PATIENT, **connection}),
             settings or Settings(),
-            lambda outcome: outcomes.update([outcome]),
+            lambda outcome, _: outcomes.update([outcome]),
         )
         made = Source(pretender, metrics)
         made.outcomes = outcomes

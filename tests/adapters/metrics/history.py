@@ -115,7 +115,7 @@ async def history_of(
     up: tuple[str, Values] = ('up{job="proxies"}', [1] * samples)
     await write_past(folder, [up, *named], ends_at, SCRAPE_SECONDS)
     async with Prometheus(folder, []) as prometheus:
-        client = PrometheusClient(PrometheusSettings(prometheus.url), lambda _: None)
+        client = PrometheusClient(PrometheusSettings(prometheus.url), lambda *_: None)
         lane = Lane(2, "test")
         yield History(client, lane, datetime.fromtimestamp(ends_at, tz=UTC), prometheus.url)
         lane.close()

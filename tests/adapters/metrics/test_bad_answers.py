@@ -33,6 +33,7 @@ from tests.adapters.metrics.pretender import (
 LONG = "x" * 400
 ANSWERED, UNAVAILABLE = QueryOutcome.ANSWERED, QueryOutcome.UNAVAILABLE
 REJECTED, UNREADABLE = QueryOutcome.REJECTED, QueryOutcome.UNREADABLE
+TIMEOUT, OVERLOADED = QueryOutcome.TIMEOUT, QueryOutcome.OVERLOADED
 FOREIGN = "what answers at Prometheus' address does not speak Prometheus' API"
 BUSY = "Prometheus is too slow: earlier queries still wait for its answer"
 LATE = "Prometheus did not answer within 0.3 s"
@@ -51,7 +52,7 @@ BAD_ANSWERS: dict[str, tuple[Reply, QueryOutcome, str]] = {
     ),
     "too many requests": (
         http("429 Too Many Requests", "secret", Retry_After="30"),
-        UNAVAILABLE,
+        OVERLOADED,
         "Prometheus answered HTTP 429 (Too Many Requests)",
     ),
     "no right": (
@@ -66,7 +67,7 @@ BAD_ANSWERS: dict[str, tuple[Reply, QueryOutcome, str]] = {
     ),
     "a query that took too long there": (
         failure("503 Service Unavailable", "query timed out in expression evaluation"),
-        UNAVAILABLE,
+        OVERLOADED,
         "Prometheus answered HTTP 503 (query timed out in expression evaluation)",
     ),
     "a query that is wrong": (
@@ -101,7 +102,7 @@ BAD_ANSWERS: dict[str, tuple[Reply, QueryOutcome, str]] = {
         UNAVAILABLE,
         "Prometheus' answer broke off",
     ),
-    "silence": (silence, UNAVAILABLE, LATE),
+    "silence": (silence, TIMEOUT, LATE),
     "a matrix": (
         success([{"metric": {}, "values": [[1, "1"]]}], "matrix"),
         REJECTED,

@@ -135,7 +135,7 @@ async def test_nothing_is_sent_until_the_pause_is_over(
         adapters_clock.wait(0.5)
         assert (await made.judge(CARTS)).verdict is Verdict.PASS
     assert made.queries == ["carts", "carts"]
-    assert made.outcomes == {QueryOutcome.UNAVAILABLE: 3 + 1, QueryOutcome.ANSWERED: 1}
+    assert made.outcomes == {QueryOutcome.OVERLOADED: 3 + 1, QueryOutcome.ANSWERED: 1}
 
 
 async def test_an_answer_makes_the_next_pause_short_again(adapters_clock: Clock) -> None:

@@ -53,7 +53,7 @@ def test_weights_sum_to_100_and_both_destinations_are_listed(weight: int) -> Non
 
 def test_hosts_and_gateways_of_the_spec_are_added() -> None:
     istio = {
-        "hosts": ["shop.example.com", "web", "api"],
+        "hosts": ["shop.example.com", "web", "web.demo", "web.demo.svc", "api"],
         "gateways": ["infra/public", "mesh"],
     }
     spec = manifest(RouteTarget(0), traffic={"istio": istio})["spec"]

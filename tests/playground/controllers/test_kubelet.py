@@ -65,6 +65,31 @@ class TestPodsThatPretend:
         }
         assert list(container(found)["state"]) == ["running"]
 
+    @pytest.mark.parametrize(
+        ("image", "policy", "phase", "reason", "exit_code"),
+        [
+            ("app:v1", "Never", "Succeeded", "PodCompleted", 0),
+            ("app:v1", "OnFailure", "Succeeded", "PodCompleted", 0),
+            ("app:broken", "Never", "Failed", "PodFailed", 1),
+        ],
+    )
+    async def test_a_pod_that_is_not_restarted_ends(  # noqa: PLR0913, PLR0917 - a table
+        self, cluster: Cluster, image: str, policy: str, phase: str, reason: str, exit_code: int
+    ) -> None:
+        namespace = await cluster.namespace()
+        body = pod(image)
+        body["spec"]["restartPolicy"] = policy
+        await cluster.client.create(PODS, body, namespace)
+        found = await until_pod(
+            cluster.client, namespace, lambda each: each["status"]["phase"] == phase
+        )
+        conditions = {each["type"]: each for each in found["status"]["conditions"]}
+        assert (conditions["Ready"]["status"], conditions["Ready"]["reason"]) == ("False", reason)
+        assert container(found)["state"]["terminated"]["exitCode"] == exit_code
+        assert container(found)["restartCount"] == 0
+        await cluster.client.delete(PODS, "web", namespace)
+        await until_pods(cluster.client, namespace, lambda pods: not pods)
+
     @pytest.mark.parametrize("image", ["app:broken", "app:crash-2"])
     async def test_broken_images_crash_loop(self, cluster: Cluster, image: str) -> None:
         namespace = await cluster.namespace()

@@ -237,7 +237,7 @@ ROWS = {
         (*SPEC, "traffic", "istio", "hosts", 1),
         "'b.example' is not allowed in namespace demo. Remove it",
         {"spec.traffic": {"istio": {"hosts": ["a.example", "b.example"]}}},
-        Operator(allowed_hosts=("demo/a.*",)),
+        Operator(allowed_hosts=("demo/a.example",)),
     ),
     "hosts that some list has to have": Row(
         "host-needs-permission",
@@ -867,8 +867,9 @@ def manifest(spec: Any) -> dict[str, Any]:
     return {**FINE, "spec": spec}
 
 
-ALLOWING = Operator(allowed_hosts=("*",))
-SETTINGS = Settings(allowed_hosts=("*",))
+ALLOWED_HOSTS = ("*.example.com", "*.a.example")
+ALLOWING = Operator(allowed_hosts=ALLOWED_HOSTS)
+SETTINGS = Settings(allowed_hosts=ALLOWED_HOSTS)
 
 
 @pytest.mark.parametrize("bad", BAD, ids=[bad.id for bad in BAD])

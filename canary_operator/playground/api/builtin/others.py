@@ -147,13 +147,9 @@ def check_role_kept(new: Object, old: Object) -> Iterator[Cause]:
         yield invalid("roleRef", role, "field is immutable")
 
 
-def policy(obj: Object) -> Object:
-    """Return a ValidatingAdmissionPolicy with its defaults."""
-    spec = {"failurePolicy": "Fail", **(obj.get("spec") or {})}
-    if spec.get("matchConstraints"):
-        wanted = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
-        spec["matchConstraints"] = {**wanted, **spec["matchConstraints"]}
-    return {**obj, "spec": spec}
+def lease(obj: Object) -> Object:
+    """Return a Lease without the fields of coordinated election, which is off by default."""
+    return {**obj, "spec": without(obj.get("spec") or {}, "preferredHolder", "strategy")}
 
 
 def check_lease(obj: Object) -> Iterator[Cause]:

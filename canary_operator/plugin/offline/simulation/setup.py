@@ -38,7 +38,7 @@ class Setup:
     @property
     def settings(self) -> Settings:
         """What the operator's command line would say: every host and every query is allowed."""
-        return Settings(scrape_interval=self.scrape_interval, allowed_hosts=("*",))
+        return Settings(scrape_interval=self.scrape_interval, allowed_hosts=None)
 
     @property
     def stable_spec(self) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""ValidatingAdmissionPolicies: rules in CEL that an administrator adds to the API server."""

@@ -1,0 +1,1 @@
+"""How the operator is installed, and what writes the generated files of that; not shipped."""

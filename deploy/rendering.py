@@ -1,0 +1,83 @@
+"""Rendering the chart, and the plain manifests that come of it."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import helm_python
+
+CHART = Path(__file__).parent / "chart" / "canary-operator"
+
+NAME = "canary-operator"
+"""Release and namespace of the plain manifests."""
+
+NOTES = "NOTES.txt"
+
+_GENERATED = "# Rendered from deploy/chart by `python -m deploy.generate`; do not edit.\n"
+_NAMESPACE = f"""\
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: {NAME}
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+"""
+
+PLAIN: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "admission-policy.yaml": (
+        "# Nobody gains rights through the operator. Needs Kubernetes 1.30.\n",
+        ("admission-policy.yaml",),
+    ),
+    "operator.yaml": (
+        "# The operator, for all namespaces. Apply it together with the CRD:\n"
+        "#   kubectl apply -f crds/ -f deploy/manifests/\n",
+        (
+            "serviceaccount.yaml",
+            "rbac.yaml",
+            "leader-election.yaml",
+            "deployment.yaml",
+            "pdb.yaml",
+            "service.yaml",
+        ),
+    ),
+    "user-roles.yaml": (
+        "# For people who see or write CanaryRollouts; the operator needs none of it.\n",
+        ("user-roles.yaml",),
+    ),
+}
+"""Files of deploy/manifests/: what stands above, and the templates that they hold."""
+
+_OF_HELM = re.compile(r"^ *(app\.kubernetes\.io/managed-by: Helm|helm\.sh/chart: .*)\n", re.M)
+
+
+def render(
+    values: Mapping[str, Any] | None = None, *, name: str = NAME, namespace: str = NAME
+) -> dict[str, str]:
+    """Return the rendered templates by file name, without those that are empty.
+
+    Raises:
+        helm_python.HelmError: the values are refused; the message says which and why.
+    """
+    rendered = _chart().render(dict(values or {}), name=name, namespace=namespace)
+    prefix = f"{NAME}/templates/"
+    texts = {path.removeprefix(prefix): text.strip("\n") for path, text in rendered.items()}
+    return {path: f"{text}\n" for path, text in texts.items() if text.strip()}
+
+
+@cache
+def _chart() -> helm_python.Chart:
+    """Return the chart as it was when it was first rendered."""
+    return helm_python.Chart.load(CHART)
+
+
+def plain_manifests() -> dict[str, str]:
+    """Return the files of deploy/manifests/: the chart with its defaults, without Helm."""
+    templates = {path: _OF_HELM.sub("", text) for path, text in render().items()}
+    files: dict[str, str] = {}
+    for file, (heading, parts) in PLAIN.items():
+        first = [_NAMESPACE] if "serviceaccount.yaml" in parts else []
+        documents = [*first, *(templates[part] for part in parts)]
+        files[file] = _GENERATED + heading + "---\n".join(documents)
+    return files

@@ -1,0 +1,159 @@
+"""What linters say, and whether everything generated is up to date."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import pytest
+import yaml
+from yamllint import linter
+from yamllint.config import YamlLintConfig
+
+from deploy.generate import main, wanted
+from deploy.rendering import CHART, NOTES, plain_manifests, render
+from tests.chart.charting import FEATURES
+
+ROOT = Path(__file__).parents[2]
+CONFIG = YamlLintConfig(file=ROOT / "deploy" / ".yamllint.yaml")
+WRITTEN = (
+    CHART / "Chart.yaml",
+    CHART / "values.yaml",
+    *sorted((CHART / "files").glob("*.yaml")),
+    ROOT / "deploy" / "kustomize" / "kustomization.yaml",
+    ROOT / "deploy" / "manifests" / "Kustomization",
+    ROOT / "crds" / "Kustomization",
+)
+ICON = {"severity": 1, "path": "Chart.yaml", "error": "icon is recommended"}
+
+
+def lint(text: str) -> list[str]:
+    return [str(problem) for problem in linter.run(text, CONFIG)]
+
+
+@pytest.mark.parametrize("version", ["v1.29.0", "v1.36.0"])
+def test_helm_finds_nothing_but_the_missing_icon(version: str) -> None:
+    report = helm_python.lint(CHART, strict=True, kube_version=version)
+    assert (report["messages"], report["errors"]) == ([ICON], [])
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
+def test_what_people_write_is_tidy(path: Path) -> None:
+    assert lint(path.read_text()) == []
+
+
+@pytest.mark.parametrize("text", plain_manifests().values(), ids=plain_manifests())
+def test_the_plain_manifests_are_tidy(text: str) -> None:
+    assert lint(text) == []
+
+
+@pytest.mark.parametrize("values", FEATURES.values(), ids=FEATURES)
+def test_what_is_rendered_is_tidy(values: Any) -> None:
+    for template, text in render({**values, "crds": {"enabled": False}}).items():
+        if template != NOTES:
+            assert lint(text) == [], template
+
+
+def test_chart_and_operator_are_of_one_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+
+
+def test_everything_generated_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_a_stale_file_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, text = next(wanted())
+    monkeypatch.setattr("deploy.generate.wanted", lambda: [(path, text + "# more\n")])
+    assert main(["--check"]) == 1
+    said = capsys.readouterr().out
+    assert "+# more" in said
+    assert "run `make generate`" in said
+
+
+def test_the_chart_has_the_crd_of_the_operator() -> None:
+    chart = render()["crds.yaml"]
+    own = yaml.safe_load((ROOT / "crds" / "canaryrollouts.yaml").read_text())
+    assert yaml.safe_load(chart)["spec"] == own["spec"]
+    assert yaml.safe_load(chart)["metadata"]["name"] == own["metadata"]["name"]
+
+
+def test_every_template_is_in_the_plain_manifests_or_says_nothing_by_default() -> None:
+    texts = "".join(plain_manifests().values())
+    here = {(d["kind"], d["metadata"]["name"]) for d in yaml.safe_load_all(texts)}
+    left_out = {NOTES, "crds.yaml", "tests/ready.yaml"}
+    rendered = "---\n".join(text for path, text in render().items() if path not in left_out)
+    there = {(d["kind"], d["metadata"]["name"]) for d in yaml.safe_load_all(rendered)}
+    assert here - there == {("Namespace", "canary-operator")}
+    assert there - here == set()
+
+
+def test_the_plain_manifests_know_nothing_of_helm() -> None:
+    for text in plain_manifests().values():
+        assert not re.search(r"helm\.sh|managed-by|Helm", text)
+
+
+def kustomized(folder: Path) -> list[tuple[str, str, str]]:
+    """Return kind, namespace and name of what Kustomize makes of a folder."""
+    command = ["kubectl", "kustomize", str(folder)]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return sorted(
+        (d["kind"], d["metadata"].get("namespace", ""), d["metadata"]["name"])
+        for d in yaml.safe_load_all(made)
+    )
+
+
+def test_the_kustomize_base_names_every_manifest() -> None:
+    for folder in (ROOT / "crds", ROOT / "deploy" / "manifests"):
+        named = yaml.safe_load((folder / "Kustomization").read_text())["resources"]
+        assert sorted(named) == sorted(path.name for path in folder.glob("*.yaml"))
+    base = ROOT / "deploy" / "kustomize"
+    folders = yaml.safe_load((base / "kustomization.yaml").read_text())["resources"]
+    assert [(base / folder / "Kustomization").resolve().exists() for folder in folders] == [
+        True,
+        True,
+    ]
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, which has Kustomize")
+def test_the_kustomize_base_makes_the_same_objects() -> None:
+    files = [*(ROOT / "crds").glob("*.yaml"), *(ROOT / "deploy" / "manifests").glob("*.yaml")]
+    loaded = [d for file in files for d in yaml.safe_load_all(file.read_text())]
+    assert kustomized(ROOT / "deploy" / "kustomize") == sorted(
+        (d["kind"], d["metadata"].get("namespace", ""), d["metadata"]["name"]) for d in loaded
+    )
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, which has Kustomize")
+def test_an_overlay_moves_it_to_another_namespace(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("chart"))
+    shutil.copytree(ROOT / "crds", tmp_path / "crds")
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    text = "namespace: tools\nresources: [../deploy/kustomize]\n"
+    (overlay / "kustomization.yaml").write_text(text)
+    made = subprocess.run(
+        ["kubectl", "kustomize", str(overlay)], check=True, capture_output=True, text=True
+    ).stdout
+    for document in yaml.safe_load_all(made):
+        assert document["metadata"].get("namespace", "tools") == "tools"
+        for subject in document.get("subjects", []):
+            assert subject["namespace"] == "tools"
+
+
+SENTENCES = re.compile(r"[a-z`)]\. [A-Z]")
+
+
+def test_the_readme_has_one_sentence_per_line_and_links_that_lead_somewhere() -> None:
+    text = re.sub(r"```.*?```", "", (CHART / "README.md").read_text(), flags=re.DOTALL)
+    for line in text.splitlines():
+        assert line.startswith(("|", "#")) or not SENTENCES.search(line), line
+    for link in re.findall(r"\]\(([^)\s#]+)", text):
+        assert (CHART / link).exists(), link
