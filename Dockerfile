@@ -7,7 +7,8 @@ ARG PYTHON_IMAGE=docker.io/library/python:3.13.16-slim-trixie@sha256:bf44cdfcb76
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    PIP_ROOT_USER_ACTION=ignore
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
 # The environment never has a pip of its own: the base image's fills it from outside.
 RUN python -m venv --without-pip /opt/canary-operator
@@ -22,7 +23,7 @@ COPY canary_operator canary_operator
 ARG SOURCE_DATE_EPOCH=315532800
 RUN pip wheel --no-build-isolation --no-deps --no-index --wheel-dir /wheel . \
  && pip --python /opt/canary-operator/bin/python install --no-compile --no-deps --no-index /wheel/*.whl \
- && PYTHONHASHSEED=0 /opt/canary-operator/bin/python -m compileall -q \
+ && PYTHONHASHSEED=0 /opt/canary-operator/bin/python -m compileall -q -f \
       --invalidation-mode unchecked-hash /opt/canary-operator/lib \
  && find /opt/canary-operator -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 

@@ -15,7 +15,10 @@ NAME = "canary-operator"
 
 NOTES = "NOTES.txt"
 
-_GENERATED = "# Rendered from deploy/chart by `python -m deploy.generate`; do not edit.\n"
+_GENERATED = """\
+# Rendered from deploy/chart by `make generate`; do not edit. Apply it together with the CRD:
+#   kubectl apply -f crds/ -f deploy/manifests/
+"""
 _NAMESPACE = f"""\
 apiVersion: v1
 kind: Namespace
@@ -27,12 +30,11 @@ metadata:
 
 PLAIN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "admission-policy.yaml": (
-        "# Nobody gains rights through the operator. Needs Kubernetes 1.30.\n",
+        "# Needs Kubernetes 1.30; leave the file out on 1.29.\n",
         ("admission-policy.yaml",),
     ),
     "operator.yaml": (
-        "# The operator, for all namespaces. Apply it together with the CRD:\n"
-        "#   kubectl apply -f crds/ -f deploy/manifests/\n",
+        "# The operator, for all namespaces.\n",
         (
             "serviceaccount.yaml",
             "rbac.yaml",
@@ -49,7 +51,9 @@ PLAIN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Files of deploy/manifests/: what stands above, and the templates that they hold."""
 
-_OF_HELM = re.compile(r"^ *(app\.kubernetes\.io/managed-by: Helm|helm\.sh/chart: .*)\n", re.M)
+_OF_HELM = re.compile(
+    r"^ *(app\.kubernetes\.io/managed-by: Helm|helm\.sh/chart: .*)\n", re.MULTILINE
+)
 
 
 def render(

@@ -38,13 +38,13 @@ class Value:
 
 
 def documented_values(text: str) -> list[Value]:
-    """Return the values of `text`, a values.yaml, in their order.
+    r"""Return the values of `text`, a values.yaml, in their order.
 
     Raises:
         UndocumentedValueError: a value has no comment.
 
     Example:
-        >>> documented_values("## Size\\n\\n# Pods.\\nreplicas: 2\\n")
+        >>> documented_values("## Size\n\n# Pods.\nreplicas: 2\n")
         [Value(path=('replicas',), default=2, description='Pods.', section='Size')]
     """
     values = list(_commented(text, yaml.safe_load(text)))

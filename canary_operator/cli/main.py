@@ -80,7 +80,7 @@ def main() -> None:
     type=ListenAddress(),
     default=":8080",
     show_default=True,
-    help="Where /healthz and /readyz are served; empty serves nothing.",
+    help="Where /metrics, /healthz and /readyz are served; empty serves nothing.",
 )
 @option(
     "--leader-election/--no-leader-election",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import kopf
 
@@ -18,6 +19,10 @@ from canary_operator.controller.login import Login
 from canary_operator.controller.settings import kopf_settings
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
+
+WITHOUT_PEERS: Any = "canary-operator"
+"""kopf's name for this process among its peers, which we have none of. Without one, kopf asks the
+system for the name of the user, and in a container that user may have none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,10 @@ MONITOR = {
 FEATURES: Mapping[str, Values] = {
     "some namespaces": {"watchNamespaces": ["shop", "blog"]},
     "token and CA from Secrets": {
-        "prometheus": {"bearerTokenSecret": {"name": "token"}, "caSecret": {"name": "ca"}}
+        "prometheus": {
+            "bearerTokenSecret": {"name": "prometheus", "key": "jwt"},
+            "caSecret": {"name": "prometheus", "key": "ca.pem"},
+        }
     },
     "CA from a ConfigMap": {"prometheus": {"caConfigMap": {"name": "ca", "key": "bundle.pem"}}},
     "another Prometheus": {
@@ -101,10 +104,18 @@ FEATURES: Mapping[str, Values] = {
         "crds": {"enabled": True, "keep": False, "annotations": {"example.com/owner": "us"}}
     },
     "no Service for metrics": {"metrics": {"service": {"enabled": False}, "port": 9999}},
-    "ServiceMonitor": {"metrics": {"serviceMonitor": MONITOR}},
+    "ServiceMonitor": {
+        "metrics": {"serviceMonitor": MONITOR, "service": {"annotations": {"a": "b"}}}
+    },
     "PodMonitor": {"metrics": {"podMonitor": MONITOR}},
     "alerts": {"metrics": {"prometheusRule": {"enabled": True, "labels": {"role": "alerts"}}}},
-    "dashboard": {"dashboard": {"enabled": True, "annotations": {"folder": "Releases"}}},
+    "dashboard": {
+        "dashboard": {
+            "enabled": True,
+            "labels": {"dashboards": "here"},
+            "annotations": {"folder": "Releases"},
+        }
+    },
     "NetworkPolicy": {"networkPolicy": {"enabled": True}},
     "a narrow NetworkPolicy": {
         "networkPolicy": {

@@ -156,6 +156,13 @@ def test_the_network_policy_opens_the_port_of_prometheus(address: str, port: int
     assert prometheus == {"ports": [{"port": port, "protocol": "TCP"}]}
 
 
+def test_the_network_policy_lets_the_tests_pod_ask() -> None:
+    (rule,) = one("NetworkPolicy", {"networkPolicy": {"enabled": True}})["spec"]["ingress"]
+    labels = one("Pod")["metadata"]["labels"]
+    assert {"podSelector": {"matchLabels": labels}} in rule["from"]
+    assert rule["ports"] == [{"port": "metrics", "protocol": "TCP"}]
+
+
 def test_a_crd_stays_unless_somebody_says_otherwise() -> None:
     keep = "helm.sh/resource-policy"
     assert one("CustomResourceDefinition")["metadata"]["annotations"][keep] == "keep"

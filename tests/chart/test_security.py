@@ -108,9 +108,7 @@ def test_an_operator_for_some_namespaces_has_rights_in_these_only() -> None:
     assert definitions["resources"] == ["customresourcedefinitions"]
     for namespace in ("shop", "blog"):
         (role,) = (
-            d
-            for d in rendered
-            if d["kind"] == "Role" and d["metadata"]["namespace"] == namespace
+            d for d in rendered if d["kind"] == "Role" and d["metadata"]["namespace"] == namespace
         )
         assert role["rules"] == shared
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 from canary_operator.playground.api import EmbeddedAPI
 from canary_operator.playground.api.auth import ADMIN
 from tests.contract.kube import Kube
+from tests.contract.policies import Enforce, enforcing
 from tests.support.clusters import control_plane
 from tests.support.realplane import RealControlPlane, assets_folder
 
@@ -58,3 +59,10 @@ async def _with_namespace(kube: Kube) -> Kube:
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     assert (await kube.create("/api/v1/namespaces", body)).status == 201
     return replace(kube, namespace=name)
+
+
+@pytest_asyncio.fixture
+async def enforce(kube_api: Kube) -> AsyncIterator[Enforce]:
+    """Bring policies into force; they end with the test, because a server keeps them for all."""
+    async with enforcing(kube_api) as enforced:
+        yield enforced

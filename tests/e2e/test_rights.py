@@ -1,81 +1,86 @@
-"""The operator under exactly the rights of `deploy/manifests`: enough, and nothing to spare."""
+"""The operator under exactly the rights that it is installed with: enough, and nothing to spare.
+
+Every test in this folder runs under the rights of `deploy/manifests` (see `tests/support/bed.py`);
+here they are compared with what is used.
+"""
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 import yaml
 
+from canary_operator.domain.objects import ROLLOUT_LABEL
+from canary_operator.engine.tick import RECORDS_KEPT
 from canary_operator.playground.api.requests import Request
-from canary_operator.playground.client import APPLY, DEPLOYMENTS, Resource
-from tests.support.bed import Bed, bed_around, condition, open_cluster, quick_spec, template
-from tests.support.clusters import DEFINITION_FOLDERS, Cluster, eventually, load_definitions
+from canary_operator.playground.client import DEPLOYMENTS, MERGE, Manifest, Resource
+from deploy.rendering import render
+from tests.support.bed import (
+    EVENTS,
+    Bed,
+    Release,
+    bed_around,
+    condition,
+    open_cluster,
+    quick_spec,
+    template,
+)
+from tests.support.clusters import DEFINITION_FOLDERS, EmbeddedCluster, eventually
 from tests.support.counting import OPERATOR, WATCHES
+from tests.support.rights import KINDS_OF_RIGHTS, apply_all, manifests
 
-ROOT = Path(__file__).parents[2]
-MANIFESTS = (ROOT / "crds", ROOT / "deploy" / "manifests")
 NAME = "canary-operator"
-RBAC = "rbac.authorization.k8s.io"
-
-RESOURCES = {
-    "Namespace": Resource("namespaces", namespaced=False),
-    "ServiceAccount": Resource("serviceaccounts"),
-    "ClusterRole": Resource("clusterroles", RBAC, namespaced=False),
-    "ClusterRoleBinding": Resource("clusterrolebindings", RBAC, namespaced=False),
-    "Deployment": DEPLOYMENTS,
-    "CustomResourceDefinition": Resource(
-        "customresourcedefinitions", "apiextensions.k8s.io", namespaced=False
-    ),
-}
-
+CRDS = Path(__file__).parents[2] / "crds"
+RECORDS = Resource("controllerrevisions", "apps")
+LEADING = ("--leader-election", f"--leader-election-namespace={NAME}")
 ANALYSIS = {"interval": "5s", "window": "2s", "failureLimit": 0, "minRequests": 5}
 
 Right = tuple[str, str, str]
 """API group, resource with its subresource, verb."""
 
-UNSEEN: dict[Right, str] = {
-    ("canary-operator.dev", "canaryrollouts/finalizers", "update"): (
-        "asked by the API server itself, for owner references that block a deletion"
-    ),
-    ("apps", "controllerrevisions", "get"): "a record of that name is there already",
-    ("apps", "controllerrevisions", "delete"): "more than ten revisions",
-    ("apps", "deployments", "create"): "an apply that creates asks for it, logged as a patch",
-    ("", "services", "create"): "an apply that creates asks for it, logged as a patch",
-    ("networking.istio.io", "virtualservices", "create"): (
-        "an apply that creates asks for it, logged as a patch"
-    ),
-}
-"""Rights that these scenarios do not use, and what does."""
+HIDDEN: frozenset[Right] = frozenset(
+    {
+        ("canary-operator.dev", "canaryrollouts/finalizers", "update"),
+        ("apps", "deployments", "create"),
+        ("", "services", "create"),
+        ("networking.istio.io", "virtualservices", "create"),
+    }
+)
+"""Rights that a real API server asks for within a request, and does not write into its audit log.
+
+`tests/security/test_needed_rights.py` takes each of them away and sees what it was for.
+"""
 
 
-def documents() -> Iterator[dict[str, Any]]:
-    for path in sorted(itertools.chain.from_iterable(f.glob("*.yaml") for f in MANIFESTS)):
-        yield from yaml.safe_load_all(path.read_text())
+@dataclass(frozen=True)
+class Installed:
+    """An operator, what it may do, and where."""
+
+    bed: Bed
+    rights: Sequence[Manifest]
+    namespace: str | None
+    """The only one that it watches; None for all."""
 
 
-async def apply_all(cluster: Cluster) -> None:
-    """Apply every document in its order, as `kubectl apply --server-side -f … -f …` does."""
-    for document in documents():
-        meta = document["metadata"]
-        await cluster.client.patch(
-            RESOURCES[document["kind"]],
-            meta["name"],
-            document,
-            meta.get("namespace"),
-            ctype=APPLY,
-            fieldManager="kubectl",
-        )
-
-
-def granted() -> set[Right]:
-    role = next(d for d in documents() if d["kind"] == "ClusterRole")
+def granted(rights: Iterable[Manifest]) -> set[Right]:
+    """Return the rights of the one account that there is."""
     return {
         right
-        for rule in role["rules"]
+        for rule in rules(rights)
         for right in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"])
     }
+
+
+def rules(rights: Iterable[Manifest]) -> list[dict[str, Any]]:
+    """Return the rules of the roles that are bound to a ServiceAccount."""
+    documents = list(rights)
+    roles = {(d["kind"], d["metadata"]["name"]): d["rules"] for d in documents if "rules" in d}
+    bound = [d["roleRef"] for d in documents if d.get("subjects")]
+    return [rule for each in bound for rule in roles[each["kind"], each["name"]]]
 
 
 def right_of(request: Request) -> Right:
@@ -83,58 +88,144 @@ def right_of(request: Request) -> Right:
     return request.group, resource, request.verb
 
 
-@pytest_asyncio.fixture
-async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
-    """A bed whose operator is the ServiceAccount of the manifests."""
-    _, istio = DEFINITION_FOLDERS
-    async with open_cluster(tmp_path, istio) as cluster:
-        await apply_all(cluster)
-        await load_definitions(cluster.client, ROOT / "crds")  # waits until they are served
-        access = await cluster.service_account(NAME, NAME)
-        kubeconfig = access.write_kubeconfig(tmp_path / "operator.kubeconfig")
+def operators_requests(bed: Bed) -> list[Request]:
+    log = bed.cluster.requests()
+    return [r for agent in (OPERATOR, WATCHES) for r in log.matching(user_agent=agent)]
+
+
+def used(bed: Bed) -> set[Right]:
+    """Return the rights that the operator needed, as far as the API server tells."""
+    told = {right_of(request) for request in operators_requests(bed) if request.resource}
+    if isinstance(bed.cluster, EmbeddedCluster):
+        asked = bed.cluster.api.authorizer.asked
+        told |= {(one.group, one.resource, one.verb) for one in asked if one.user == bed.user}
+    return told
+
+
+def namespaced_rights(namespace: str) -> list[Manifest]:
+    """Return what the chart renders for an operator of one namespace."""
+    rendered = render({"watchNamespaces": [namespace]})
+    parts = ("serviceaccount.yaml", "rbac.yaml", "leader-election.yaml")
+    documents = [one for part in parts for one in yaml.safe_load_all(rendered[part]) if one]
+    return [*manifests("Namespace"), *documents]
+
+
+@pytest_asyncio.fixture(params=["all namespaces", "one namespace"])
+async def installed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Installed]:
+    async with open_cluster(tmp_path, *DEFINITION_FOLDERS) as cluster:
+        rights, namespace, arguments = manifests(*KINDS_OF_RIGHTS), None, LEADING
+        if request.param == "one namespace":
+            namespace = await cluster.namespace()
+            rights = namespaced_rights(namespace)
+            arguments = (*LEADING, f"--namespace={namespace}")
         cluster.forget_requests()
-        async with bed_around(cluster, tmp_path, kubeconfig) as bed:
-            yield bed
+        async with bed_around(cluster, tmp_path, arguments, rights) as bed:
+            yield Installed(bed, rights, namespace)
 
 
-async def test_the_manifests_grant_what_is_used_and_no_more(bed: Bed) -> None:
-    release = await bed.release(analysis=ANALYSIS)
+async def test_what_is_granted_is_used_and_what_is_used_is_granted(installed: Installed) -> None:
+    bed, rights = installed.bed, granted(installed.rights)
+    release = await bed.release(namespace=installed.namespace, analysis=ANALYSIS)
+    await promote_and_roll_back(release)
+    await lose_and_find(release)
+    await see_a_crash(await bed.release("looping", namespace=installed.namespace, **IMPATIENT))
+    await outlive_many_revisions(release)
+
+    requests = operators_requests(bed)
+    assert {each.user for each in requests if each.user} == {bed.user}
+    hidden = set() if isinstance(bed.cluster, EmbeddedCluster) else HIDDEN
+    assert rights - used(bed) - hidden == set(), "granted and never used"
+    assert used(bed) - rights == set(), "used and never granted"
+    assert rights >= HIDDEN
+    if installed.namespace:
+        places = {each.namespace for each in requests if each.resource}
+        assert places == {installed.namespace, NAME}
+
+
+IMPATIENT = {"strategy": {**quick_spec()["strategy"], "progressDeadline": "3s"}}
+
+
+async def promote_and_roll_back(release: Release) -> None:
     await release.apply(template=template("v2"))
     await release.until_weight(20)
-    await bed.client.delete(DEPLOYMENTS, "web-canary", release.namespace)  # and it comes back
+    await release.bed.client.delete(DEPLOYMENTS, "web-canary", release.namespace)
     await release.until(lambda s: s["phase"] == "Stable" and s.get("history"))
-    await release.apply(analysis={**ANALYSIS, "minRequests": 6})
-    await release.until(lambda s: s["observedGeneration"] == 3)
     release.traffic.canary.error_rate = 1.0
     await release.apply(template=template("v3"))
     await release.until_phase("RolledBack")
-    await release.ask("pause")
-    await release.until_request_answered("Refused")
-    crashing = await bed.release(
-        "looping", strategy={**quick_spec()["strategy"], "progressDeadline": "3s"}
-    )
-    await crashing.apply(template=template("crash"))
-    status = await crashing.until_phase("RolledBack")
+    for _ in range(2):  # the second Event counts on the first
+        await release.ask("pause")
+        await release.until_request_answered("Refused")
+
+
+async def lose_and_find(release: Release) -> None:
+    """Take the label off a record, so that the operator must look for it by name."""
+    status = await release.status()
+    name = f"{release.name}-{status['rejectedRevision']}"
+    label = {"metadata": {"labels": {ROLLOUT_LABEL: None}}}
+    await release.bed.client.patch(RECORDS, name, label, release.namespace, ctype=MERGE)
+    await release.apply(analysis={**ANALYSIS, "minRequests": 6})
+    generation = (await release.get())["metadata"]["generation"]
+    await release.until(lambda s: s["observedGeneration"] == generation)
+
+
+async def see_a_crash(release: Release) -> None:
+    await release.apply(template=template("crash"))
+    status = await release.until_phase("RolledBack")
     assert "CrashLoopBackOff" in status["message"]  # so pods are seen
     assert condition(status, "Ready")["reason"] == "RolledBack"
 
-    log = bed.cluster.requests()
-    asked = [r for agent in (OPERATOR, WATCHES) for r in log.matching(user_agent=agent)]
-    assert {r.user for r in asked if r.user} == {f"system:serviceaccount:{NAME}:{NAME}"}
-    assert [request for request in asked if request.code in {401, 403}] == []
-    used = {right_of(request) for request in asked if request.resource}
-    assert granted() - used - UNSEEN.keys() == set(), "granted and never used"
-    assert used - granted() == set(), "used and never granted"
-    assert UNSEEN.keys() - granted() == set(), "explained and not granted"
-    assert UNSEEN.keys() & used == set(), "explained and used"
+
+async def outlive_many_revisions(release: Release) -> None:
+    """Ask for so many revisions that old records go, and come to rest."""
+    for number in range(RECORDS_KEPT + 1):
+        await release.apply(template=template(f"w{number}"))
+        generation = (await release.get())["metadata"]["generation"]
+        await release.until(lambda s, seen=generation: s["observedGeneration"] == seen)
+    await release.apply(template=template("v2"))
+    await release.until_phase("Stable")
+
+    async def forgotten() -> bool:
+        records = (await release.bed.client.list(RECORDS, release.namespace))["items"]
+        ours = [each for each in records if each["metadata"]["name"].startswith("web-")]
+        return len(ours) <= RECORDS_KEPT + 2  # those of stable and of the last rejected one stay
+
+    await eventually(forgotten)
+
+
+@pytest.mark.parametrize("installed", ["one namespace"], indirect=True)
+async def test_another_namespace_is_left_alone(installed: Installed) -> None:
+    bed = installed.bed
+    stranger = await bed.release(wait=False)
+    await bed.release(namespace=installed.namespace)
+    assert (await stranger.status()).get("phase") is None
+    assert (await bed.client.list(DEPLOYMENTS, stranger.namespace))["items"] == []
+    assert (await bed.client.list(EVENTS, stranger.namespace))["items"] == []
+
+
+@pytest.mark.parametrize("mode", ["all namespaces", "one namespace"])
+def test_no_right_opens_more_than_it_says(mode: str) -> None:
+    rights = manifests(*KINDS_OF_RIGHTS) if mode == "all namespaces" else namespaced_rights("a")
+    names = [value for rule in rules(rights) for values in rule.values() for value in values]
+    assert "*" not in names
+    assert not any(name.startswith("secrets") for name in names)
+    assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(names)
+    assert not any("nonResourceURLs" in rule for rule in rules(rights))
+    assert not any(name in {"pods/exec", "serviceaccounts/token"} for name in names)
+    bindings = [d["roleRef"]["name"] for d in rights if "roleRef" in d]
+    assert all(name.startswith(NAME) for name in bindings), bindings
+    kinds = {d["kind"] for d in rights}
+    assert ("ClusterRole" in kinds) is (mode == "all namespaces")
 
 
 async def test_one_apply_on_an_empty_cluster_runs_the_operator(tmp_path: Path) -> None:
+    documents = [*manifests(folder=CRDS), *manifests()]
     async with open_cluster(tmp_path) as cluster:
-        await apply_all(cluster)
+        await apply_all(cluster, documents)
 
         async def available() -> bool:
             found = await cluster.client.get(DEPLOYMENTS, NAME, NAME)
-            return bool(found.get("status", {}).get("availableReplicas") == 1)
+            wanted = found["spec"]["replicas"]
+            return bool(found.get("status", {}).get("availableReplicas") == wanted)
 
         await eventually(available)

@@ -59,6 +59,12 @@ async def at_rest(release: Release) -> dict[str, Any]:
     """Wait until the rollout is ready, the router was told, and the canary's pods may go."""
     status = await release.until(is_ready)
     await release.until_weight(0)
+    await no_canary(release)
+    return status
+
+
+async def no_canary(release: Release) -> None:
+    """Wait until the canary's pods are to go."""
 
     async def scaled_down() -> bool:
         listed = await release.bed.client.list(
@@ -68,7 +74,6 @@ async def at_rest(release: Release) -> dict[str, Any]:
         return all(one["spec"]["replicas"] == 0 for one in (canary, *listed["items"]))
 
     await eventually(scaled_down)
-    return status
 
 
 async def family(release: Release) -> dict[str, Any]:
@@ -86,10 +91,9 @@ async def family(release: Release) -> dict[str, Any]:
 
 async def looked_again(release: Release, label: str) -> dict[str, Any]:
     """Return the status after the operator has seen everything that was written so far."""
-    await release.ask(f"retry//{label}")  # refused, unless something was rolled back
-    status = await release.until(
-        lambda s: (s.get("lastRequest") or {}).get("value") == f"retry//{label}"
-    )
+    request = f"resume//{label}"  # refused, because nothing is paused
+    await release.ask(request)
+    status = await release.until(lambda s: (s.get("lastRequest") or {}).get("value") == request)
     await release.until_request_answered("Refused")
     return status
 
@@ -175,6 +179,27 @@ async def test_what_others_wrote_survives_an_apply(bed: Bed, kind: type[Tool]) -
         await bed.operator.start()
     await release.until_request_answered("Refused")  # v2 had not begun when it was asked
     await release.until_phase("Progressing")
+
+
+@pytest.mark.parametrize("kind", TOOLS, ids=lambda kind: kind.name)
+async def test_what_was_rolled_back_is_not_tried_again_by_applying_it(
+    bed: Bed, kind: type[Tool]
+) -> None:
+    release, tool = await repository(bed), kind(bed.client)
+    await sync(tool, release)
+    await release.until(is_ready)
+    await sync(tool, release, template=template("v2"))
+    await release.until_weight(20)
+    await release.ask("abort")
+    await release.until_phase("RolledBack")
+    await release.until_request_answered("Accepted")
+    await no_canary(release)
+    await check_that_nothing_happens(tool, release, "rejected")
+    assert await sync(tool, release, template=template("v1")), "git revert"
+    status = await at_rest(release)
+    assert (status["phase"], status.get("rejectedRevision")) == ("Stable", None)
+    await sync(tool, release, template=template("v2"))
+    await release.until_weight(20)
 
 
 async def test_replace_removes_what_the_file_does_not_have(bed: Bed) -> None:

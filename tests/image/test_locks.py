@@ -1,13 +1,27 @@
-"""What the image, the demo and the development environment install is the same, and pinned."""
+"""What the image, the demo and the tests install is the same, and pinned; so is the version."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.image.locks import BUILD, EVERYTHING, IMAGE, PLAYGROUND, SBOM, entries, here, project
+from tests.image.dockerfile import Dockerfile, argument
+from tests.image.locks import (
+    BUILD,
+    EVERYTHING,
+    IMAGE,
+    PLAYGROUND,
+    REPOSITORY,
+    SBOM,
+    entries,
+    here,
+    project,
+    version,
+)
 
 LOCKS = pytest.mark.parametrize(
     "lock", [IMAGE, BUILD, SBOM, PLAYGROUND, EVERYTHING], ids=lambda lock: str(lock.name)
@@ -52,6 +66,26 @@ def test_a_lock_has_the_versions_that_the_tests_run_with(lock: Path) -> None:
 
 
 def test_the_image_gets_nothing_that_only_tests_or_the_demo_need() -> None:
-    extras = project()["project"]["optional-dependencies"]
-    only = {canonicalize_name(Requirement(each).name) for each in sum(extras.values(), [])}
+    extras = chain.from_iterable(project()["project"]["optional-dependencies"].values())
+    only = {canonicalize_name(Requirement(each).name) for each in extras}
     assert not only & set(here(IMAGE))
+
+
+def test_one_version_stands_everywhere() -> None:
+    image = Dockerfile.read(REPOSITORY / "Dockerfile").stages[-1]
+    labelled = [argument(each) for each in image.all("ARG") if each.text.startswith("VERSION=")]
+    chart = yaml.safe_load((REPOSITORY / "deploy/chart/canary-operator/Chart.yaml").read_text())
+    heading = re.search(r"^## \[(\d[^\]]*)\]", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heading is not None
+    assert heading[1] == version()
+    assert labelled == [{"VERSION": version()}]
+    assert (chart["version"], chart["appVersion"]) == (version(), version())
+
+
+def test_the_base_image_is_pinned_by_its_digest() -> None:
+    stages = Dockerfile.read(REPOSITORY / "Dockerfile").stages
+    bases = {stage.base for stage in stages}
+    assert len(bases) == 1
+    assert re.fullmatch(
+        r"docker\.io/library/python:3\.13\.\d+-slim-\w+@sha256:[0-9a-f]{64}", bases.pop()
+    )

@@ -20,8 +20,13 @@ from packaging.utils import canonicalize_name
 from canary_operator.playground.daemon import Daemon
 from tests.image.locks import IMAGE, here, version
 from tests.image.rehearsal import Built, Rehearsal
-from tests.support.clusters import Cluster, eventually
-from tests.support.clusters import cluster, control_plane, pod_runtime  # noqa: F401 - fixtures
+from tests.support.clusters import (
+    Cluster,
+    cluster,  # noqa: F401 - a fixture
+    control_plane,  # noqa: F401 - a fixture
+    eventually,
+    pod_runtime,  # noqa: F401 - a fixture
+)
 
 pytestmark = [pytest.mark.xdist_group("image"), pytest.mark.timeout(300)]
 
@@ -36,6 +41,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def user_of(pid: int) -> str:
+    """Return the number of the user that a process runs as."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("Uid:"))
 
 
 def ran(image: Built, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -100,7 +111,7 @@ async def test_the_operator_serves_on_a_read_only_root(
                 return False
 
         await eventually(is_ready, 60)
-        assert "Uid:\t65532\t65532" in Path(f"/proc/{daemon.pid}/status").read_text()
+        assert user_of(daemon.pid) == UNPRIVILEGED.partition(":")[0]
         os.kill(daemon.pid, signal.SIGTERM)
         assert await asyncio.wait_for(daemon.wait(), 30) == 0
     assert "Traceback" not in log.read_text()
@@ -131,7 +142,7 @@ def test_neither_an_installer_nor_a_build_tool_is_left(image: Built) -> None:
 
 
 def test_sources_tests_and_caches_are_left_behind(image: Built) -> None:
-    for name in ("/src", "/wheel", "/tmp", "/root"):  # noqa: S108 - of the image
+    for name in ("/src", "/wheel", "/tmp", "/root"):
         assert list(image.path(name).iterdir()) == []
 
 
@@ -142,19 +153,17 @@ def test_nobody_but_root_may_change_a_file(image: Built) -> None:
 
 
 def test_every_module_is_compiled_and_its_bytecode_is_never_checked(packages: Path) -> None:
-    for source in (packages / "canary_operator").rglob("*.py"):
+    for source in packages.rglob("*.py"):
         compiled = Path(importlib.util.cache_from_source(str(source)))
         flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
         assert flags == UNCHECKED_HASH, source
 
 
-def test_the_same_sources_give_the_same_bytes(
-    rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    again = Rehearsal(tmp_path_factory.mktemp("again")).walk(until="build")
+def test_the_same_sources_give_the_same_bytes(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    again = Rehearsal(tmp_path).walk(until="build")
     first, second = contents(rehearsal.stages["build"]), contents(again)
     assert first.keys() == second.keys()
-    assert {name for name in first if first[name] != second[name]} == set()
+    assert [name for name in first if first[name] != second[name]] == []
 
 
 def contents(built: Built) -> dict[str, tuple[int, int, str]]:

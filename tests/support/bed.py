@@ -22,6 +22,7 @@ from canary_operator.playground.client import (
     Resource,
 )
 from canary_operator.playground.controllers.instant import InstantRuntime
+from canary_operator.playground.controllers.runtime import PodRuntime
 from canary_operator.playground.local import ROLLOUTS
 from canary_operator.playground.operator_process import OperatorProcess
 from canary_operator.playground.prometheus import Prometheus
@@ -225,10 +226,16 @@ class Bed:
         return self.cluster.client
 
     async def release(
-        self, name: str = "web", *, wait: bool = True, rps: float = 60.0, **changes: Any
+        self,
+        name: str = "web",
+        *,
+        namespace: str | None = None,
+        wait: bool = True,
+        rps: float = 60.0,
+        **changes: Any,
     ) -> Release:
         """Apply a CanaryRollout in a namespace of its own; wait until its first version serves."""
-        namespace = await self.cluster.namespace()
+        namespace = namespace or await self.cluster.namespace()
         traffic = self.telemetry.traffic(
             namespace,
             name,
@@ -260,20 +267,23 @@ async def open_bed(plane: RealControlPlane | None, folder: Path) -> AsyncIterato
 
 
 @asynccontextmanager
-async def open_cluster(folder: Path, *definitions: Path) -> AsyncIterator[Cluster]:
+async def open_cluster(
+    folder: Path, *definitions: Path, runtime: PodRuntime | None = None
+) -> AsyncIterator[Cluster]:
     """Start a cluster that nobody else has, with the definitions of some folders.
 
-    It is a real one where `KUBEBUILDER_ASSETS` says so.
+    It is a real one where `KUBEBUILDER_ASSETS` says so. Its pods are ready at once unless a runtime
+    does more.
     """
     assets = assets_folder()
     async with AsyncExitStack() as stack:
         cluster: Cluster
         if assets is not None:
             plane = await stack.enter_async_context(RealControlPlane(assets))
-            cluster = RealCluster(plane, InstantRuntime())
+            cluster = RealCluster(plane, runtime or InstantRuntime())
         else:
             api = await stack.enter_async_context(EmbeddedAPI())
-            cluster = EmbeddedCluster(api, folder / "kubeconfig", InstantRuntime())
+            cluster = EmbeddedCluster(api, folder / "kubeconfig", runtime or InstantRuntime())
         await stack.enter_async_context(cluster)
         await load_definitions(cluster.client, *definitions)
         yield cluster

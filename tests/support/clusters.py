@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import pytest
 import pytest_asyncio

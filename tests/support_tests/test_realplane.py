@@ -8,7 +8,7 @@ from tempfile import gettempdir
 import pytest
 
 from canary_operator.playground.daemon import DaemonError
-from tests.support.clusters import AuditLog
+from tests.support.audit import AuditLog
 from tests.support.realplane import (
     ASSETS_VARIABLE,
     MissingAssetsError,

@@ -45,6 +45,7 @@ of them by its name; only headers are flags (see args), since a variable is spli
 - name: CANARY_OPERATOR_LEADER_ELECTION_NAMESPACE
   valueFrom:
     fieldRef:
+      apiVersion: v1
       fieldPath: metadata.namespace
 {{- end }}
 {{- end }}

@@ -1,0 +1,1 @@
+"""What thousands of rollouts cost a scrape of the operator's metrics."""
