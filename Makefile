@@ -66,6 +66,7 @@ unit: $(STAMP)
 generate: $(STAMP)  ## Write the generated files: the CRD, the manifests, the chart's tables, the state diagram
 	$(BIN)/python -m canary_operator.crd > crds/canaryrollouts.yaml
 	$(BIN)/python -m deploy.generate
+	$(BIN)/python -m tests.gitops.customizations
 	$(BIN)/python -m canary_operator.domain.diagram docs/architecture.md
 
 format: $(STAMP)  ## Format the code

@@ -91,6 +91,8 @@ class RouteState:
     rejected: str | None = None
     """Revision that a rollback took the traffic from: the mark that outlives a crash."""
     rejected_because: Reason | None = None
+    hosts: frozenset[str] = field(default=frozenset(), compare=False)
+    """Full names of what is routed; no decision depends on it, only what may go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ that is refused changes nothing: the last recorded one stays in force.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -146,11 +146,23 @@ class Acceptor:
         if stable.exists:
             raw["replicas"] = stable.replicas
         key = rollout.key
+        settings = self._settings_for_what_runs(rollout)
         try:
-            spec = read_spec(raw, name=key.name, namespace=key.namespace, settings=self._settings)
+            spec = read_spec(raw, name=key.name, namespace=key.namespace, settings=settings)
         except InvalidRolloutError:
             return None  # recorded by an operator with other rules; its pods are left alone
         return Wanted(newest.revision, spec)
+
+    def _settings_for_what_runs(self, rollout: Rollout) -> Settings:
+        """Return settings under which a rollout goes on, and may roll back, when lists got shorter.
+
+        Hosts that are routed already stay; a record alone, which may be forged, opens none. Queries
+        that are not allowed any more are not sent, so their checks decide nothing.
+        """
+        allowed = self._settings.allowed_hosts
+        if allowed is not None:
+            allowed = (*allowed, *self._ports.router.state(rollout).hosts)
+        return replace(self._settings, allowed_hosts=allowed, custom_queries=None)
 
 
 def _in_force(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any]) -> bool:

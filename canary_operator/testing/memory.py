@@ -201,12 +201,14 @@ class _Router(_Port):
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         pass
 
-    async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:  # noqa: ARG002
+    async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
+        del rollout
         wanted = RouteState(
             exists=True,
             weight=target.weight,
             rejected=target.rejected,
             rejected_because=target.rejected_because,
+            hosts=frozenset(spec.traffic.istio.hosts if spec.traffic.istio else ()),
         )
         if wanted == self.world.route:
             return False

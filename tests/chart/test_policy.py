@@ -125,6 +125,10 @@ async def shop(cluster: Cluster) -> AsyncIterator[Shop]:
     yield shop
     for kind in ("ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"):
         await cluster.client.delete(RESOURCES[kind], f"{shop.release}-{shop.release}-author")
+    for role in ("view", "edit", "author"):
+        await cluster.client.delete(
+            RESOURCES["ClusterRole"], f"{shop.release}-{shop.release}-{role}"
+        )
 
 
 async def test_who_may_make_all_that_the_operator_makes_may_write_a_rollout(shop: Shop) -> None:
@@ -210,3 +214,30 @@ async def test_the_edit_role_alone_does_not(shop: Shop) -> None:
     role = f"{shop.release}-{shop.release}-edit"
     async with await shop.bound("frank", "ClusterRole", role) as frank:
         assert "may not create deployments.apps" in await shop.refusal(frank)
+
+
+async def test_kubernetes_own_view_role_shows_rollouts(shop: Shop) -> None:
+    await shop.cluster.client.create(ROLLOUTS, shop.rollout(), shop.namespace)
+    async with await shop.bound("grace", "ClusterRole", "view") as grace:
+
+        async def sees() -> bool:
+            try:
+                return bool((await grace.list(ROLLOUTS, shop.namespace))["items"])
+            except ApiStatusError as error:
+                if error.code != HTTPStatus.FORBIDDEN:
+                    raise
+                return False
+
+        assert await eventually(sees)  # a controller gathers the rules
+        assert "cannot patch resource" in await shop.refusal(grace)
+
+
+async def test_kubernetes_own_edit_role_lacks_the_right_to_virtual_services(shop: Shop) -> None:
+    async with await shop.bound("heidi", "ClusterRole", "edit") as heidi:
+
+        async def stopped_by_the_policy() -> str:
+            message = await shop.refusal(heidi)
+            return message if "ValidatingAdmissionPolicy" in message else ""
+
+        message = await eventually(stopped_by_the_policy)
+        assert "may not create virtualservices.networking.istio.io in namespace" in message

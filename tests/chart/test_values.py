@@ -124,6 +124,11 @@ FREE = {
             id="a monitor without what it selects",
         ),
         pytest.param(
+            {"admissionPolicy": {"validationActions": ["Deny", "Warn"]}},
+            "what is refused needs no warning",
+            id="refused and warned",
+        ),
+        pytest.param(
             {"serviceAccount": {"create": False}},
             "name the ServiceAccount that the operator shall use",
             id="no account",

@@ -57,21 +57,20 @@ async def grant(kube_api: Kube, name: str, *rules: dict[str, Any]) -> None:
     await kube_api.create(f"{BASE}/rolebindings", role_binding(name, name))
 
 
-async def until_allowed(account: Kube, verb: str, resource: str, **about: str) -> None:
-    """Wait until the server knows of a right; a real one learns of roles a moment later."""
-    group, _, plural = resource.rpartition("/") if resource.count("/") else ("", "", resource)
+async def is_allowed(account: Kube, verb: str, resource: str, **about: str) -> bool:
+    """Ask whether somebody may; the resource as in `apps/deployments`."""
+    group, _, plural = resource.rpartition("/")
     asked = {"verb": verb, "group": group, "resource": plural, "namespace": "$NS", **about}
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": asked},
     }
+    answer = await account.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
+    assert answer.status == 201
+    return bool(answer.body["status"]["allowed"])
 
-    async def allowed() -> bool:
-        answer = await account.create(
-            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body
-        )
-        assert answer.status == 201
-        return bool(answer.body["status"]["allowed"])
 
-    await account.until(allowed)
+async def until_allowed(account: Kube, verb: str, resource: str, **about: str) -> None:
+    """Wait until somebody may; a real server learns of roles a moment later."""
+    await account.until(lambda: is_allowed(account, verb, resource, **about))

@@ -19,7 +19,10 @@ EVERY_CONFIG_MAP = {
 }
 
 PROBE = "probe"
-ACTIVE = {"expression": f"request.name != '{PROBE}'", "message": "in force"}
+ACTIVE = {
+    "expression": f"!has(request.name) || request.name != '{PROBE}'",
+    "message": "in force",
+}
 """Comes first in every policy, so that tests can wait until a real server heeds it."""
 
 Enforce = Callable[..., Awaitable[str]]

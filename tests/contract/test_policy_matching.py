@@ -1,12 +1,30 @@
 """Which writes a ValidatingAdmissionPolicy and its binding are about."""
 
+from typing import Any
+
 import pytest
 
 from tests.contract.kube import Kube
-from tests.contract.objects import CONFIG_MAPS, DEPLOYMENTS, config_map, deployment
+from tests.contract.objects import (
+    CONFIG_MAPS,
+    CORE_EVENTS,
+    DEPLOYMENTS,
+    EVENTS,
+    config_map,
+    deployment,
+    event,
+)
 from tests.contract.policies import EVERY_CONFIG_MAP, POLICIES, PROBE, Enforce, no, says
 
 pytestmark = pytest.mark.asyncio
+
+
+def core_event() -> dict[str, Any]:
+    """Return an Event as the core group has it."""
+    about = {"kind": "Pod", "name": "p", "namespace": "$NS"}
+    meta = {"name": "core"}
+    body = {"apiVersion": "v1", "kind": "Event", "metadata": meta, "involvedObject": about}
+    return {**body, "reason": "Because", "message": "hello", "source": {"component": "c"}}
 
 
 async def test_conditions_say_what_a_policy_is_about(kube_api: Kube, enforce: Enforce) -> None:
@@ -96,3 +114,43 @@ async def test_excluded_rules_and_scopes_take_away(kube_api: Kube, enforce: Enfo
     await enforce(no(), matchConstraints={"excludeResourceRules": [mine]})
     assert (await kube_api.create(CONFIG_MAPS, config_map("free"))).status == 201
     assert (await kube_api.create(CONFIG_MAPS, config_map("other"))).status == 422
+
+
+async def test_other_versions_of_a_resource_match_as_the_one_that_is_named(
+    kube_api: Kube, enforce: Enforce
+) -> None:
+    core = {**EVERY_CONFIG_MAP, "resources": ["events"]}
+    seen = (
+        "request.resource.group + '|' + request.requestResource.group + '|' + "
+        "string(has(object.message)) + string(has(object.note))"
+    )
+    await enforce(
+        {"expression": "object.kind != 'Event'", "messageExpression": seen},
+        matchConstraints={"resourceRules": [EVERY_CONFIG_MAP, core]},
+    )
+    refused = await kube_api.create(EVENTS, event())
+    assert refused.body["message"].endswith("denied request: |events.k8s.io|truefalse")
+    refused = await kube_api.create(CORE_EVENTS, core_event())
+    assert refused.body["message"].endswith("denied request: ||truefalse")
+
+
+async def test_an_exact_policy_matches_no_other_version(kube_api: Kube, enforce: Enforce) -> None:
+    core = {**EVERY_CONFIG_MAP, "resources": ["events"]}
+    await enforce(
+        {"expression": "object.kind != 'Event'"},
+        matchConstraints={"resourceRules": [EVERY_CONFIG_MAP, core], "matchPolicy": "Exact"},
+    )
+    assert (await kube_api.create(EVENTS, event())).status == 201
+    assert (await kube_api.create(CORE_EVENTS, core_event())).status == 422
+
+
+async def test_a_policy_sees_every_object_of_a_deleted_collection(
+    kube_api: Kube, enforce: Enforce
+) -> None:
+    for name in ("a", "b"):
+        await kube_api.create(CONFIG_MAPS, config_map(name, labels={"of": "test"}))
+    guarded = "oldObject == null || oldObject.metadata.name != 'b'"
+    who = await enforce({"expression": guarded, "message": "b stays"})
+    refused = await kube_api.delete(CONFIG_MAPS, labelSelector="of=test")
+    assert refused.summary[2] == f'configmaps "Unknown" is forbidden: {who} denied request: b stays'
+    assert (await kube_api.get(f"{CONFIG_MAPS}/b")).status == 200

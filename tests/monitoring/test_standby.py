@@ -85,5 +85,7 @@ async def test_only_the_leader_tells_of_rollouts(pair: Pair) -> None:
 
     await eventually(taken_over, 40)
     assert await pair.leaders() == {second: 1}
+    followed = 'canary_operator_api_requests_total{verb="watch",resource=~"leases.*",code="200"}'
+    assert (await pair.prometheus.value(f"max({followed})") or 0) >= 1
     alive = await Probed(pair.bed, second).get("/healthz")
     assert alive == (200, "ok\n")

@@ -255,8 +255,11 @@ class Client:
             "timeout": timeout,
             "proxy": proxy,
         }
+        code, started = 0, time.monotonic()
         try:
             async with self._open_session().get(url, server_hostname=name, **request) as response:
+                code = response.status
+                self._on_answer(call.verb, call.counted, code, time.monotonic() - started)
                 if response.status >= _FIRST_FAILURE:
                     content = content_of(await response.read())
                     raise self.refused(call, Refusal(response.status, content))
@@ -266,6 +269,8 @@ class Client:
                 finally:
                     hang_up(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if not code:
+                self._on_answer(call.verb, call.counted, code, time.monotonic() - started)
             raise self.unanswered(call, error) from error
 
     def _url(self, path: str) -> str:

@@ -56,4 +56,5 @@ def _times(before: State, after: State) -> Iterator[timedelta]:
     if known and before.weight == 0:
         return
     *_, started, finished = ending
-    yield max(finished, after.traffic_off_at or finished) - started
+    took = max(finished, after.traffic_off_at or finished) - started
+    yield max(took, timedelta())  # the wall clock may have been set back

@@ -4,6 +4,7 @@ telemetry = OperatorTelemetry("1.2.3", leads=election.leads)
 body, content_type = telemetry.exposition(request.headers["Accept"])
 """
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -20,6 +21,8 @@ from prometheus_client.exposition import choose_encoder
 from canary_operator.adapters.metrics.errors import QueryOutcome
 from canary_operator.adapters.telemetry.rollouts import PREFIX, RolloutSeries
 from canary_operator.ports import Key, Look, TickOutcome
+
+logger = logging.getLogger(__name__)
 
 TICK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -96,8 +99,12 @@ class OperatorTelemetry:
     # Port `Telemetry`.
 
     def looked(self, look: Look) -> None:
-        """Take in what a tick begins with."""
-        self._rollouts.looked(look)
+        """Take in what a tick begins with; whatever a status says, no tick fails by it."""
+        try:
+            self._rollouts.looked(look)
+        except Exception:
+            facts = {"rollout": str(look.rollout.key)}
+            logger.exception("A look at a rollout was not counted", extra=facts)
 
     def gone(self, key: Key) -> None:
         """Forget a rollout that was deleted."""

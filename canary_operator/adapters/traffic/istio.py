@@ -83,6 +83,7 @@ class IstioRouter:
             weight=canary_weight(manifest["spec"], rollout.key, self._domain),
             rejected=annotations.get(REJECTED_ANNOTATION) or None,
             rejected_because=Reason(because) if because in set(Reason) else None,
+            hosts=frozenset(manifest["spec"].get("hosts") or ()),
         )
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:

@@ -15,6 +15,7 @@ from canary_operator.playground.api.store import Store
 RBAC = "rbac.authorization.k8s.io"
 MASTERS = "system:masters"
 ACCOUNT = "system:serviceaccount:"
+ACCOUNTS = ("", "serviceaccounts")
 ISSUED = "playground:"
 """Prefix of tokens that the server itself issued for service accounts."""
 
@@ -119,7 +120,8 @@ class Authorizer:
             return self.tokens[token]
         if token.startswith(ISSUED + ACCOUNT):
             namespace, name, *_ = token.removeprefix(ISSUED + ACCOUNT).split(":")
-            return service_account(namespace, name)
+            if self.store.get(ACCOUNTS, (namespace, name)) is not None:
+                return service_account(namespace, name)
         return None
 
     def allows(self, user: User, asked: Attributes) -> bool:
@@ -148,15 +150,18 @@ class Authorizer:
         cluster = reference["kind"] == "ClusterRole"
         plural, scope = ("clusterroles", "") if cluster else ("roles", namespace)
         stored = self.store.get((RBAC, plural), (scope, reference["name"]))
-        if stored is None:
-            return None
-        rules: list[Object] = list(stored.obj.get("rules") or ())
-        selectors = (stored.obj.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+        return None if stored is None else list(self._gathered(stored.obj, set()))
+
+    def _gathered(self, role: Object, seen: set[str]) -> Iterator[Object]:
+        """Iterate over the rules of a role and of those that it aggregates, and so on."""
+        seen.add(role["metadata"]["uid"])
+        yield from role.get("rules") or ()
+        selectors = (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
         for _, other in self.store.scan((RBAC, "clusterroles")) if selectors else ():
             labels = other.obj["metadata"].get("labels") or {}
-            if any(matches_labels(selector, labels) for selector in selectors):
-                rules += other.obj.get("rules") or ()
-        return rules
+            fits = any(matches_labels(selector, labels) for selector in selectors)
+            if fits and other.obj["metadata"]["uid"] not in seen:
+                yield from self._gathered(other.obj, seen)
 
     def require(self, user: User, asked: Attributes) -> None:
         """Refuse what no rule allows.

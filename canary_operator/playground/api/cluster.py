@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from canary_operator.playground.api.auth import RBAC, Authorizer
+from canary_operator.playground.api.auth import Authorizer
+from canary_operator.playground.api.builtin import roles
 from canary_operator.playground.api.builtin.services import AddressPool
 from canary_operator.playground.api.deletion import delete
 from canary_operator.playground.api.errors import APIError
@@ -49,16 +50,9 @@ class Cluster:
                 Target(namespaces, "", name), {"metadata": {"name": name}}, WriteOptions()
             )
 
-        roles = self.registry.builtin(RBAC, "clusterroles")
-        everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
-        anywhere = {"nonResourceURLs": ["*"], "verbs": ["*"]}
-        bodies = [{"metadata": {"name": "cluster-admin"}, "rules": [everything, anywhere]}]
-        for name in ("admin", "edit", "view"):
-            labels = {f"{RBAC}/aggregate-to-{name}": "true"}
-            gathered = {"clusterRoleSelectors": [{"matchLabels": labels}]}
-            bodies.append({"metadata": {"name": name}, "aggregationRule": gathered})
-        for body in bodies:
-            self.operations.create(Target(roles, "", ""), body, WriteOptions())
+        for body in roles.of_every_cluster():
+            target = Target(self.registry.builtin(roles.RBAC, "clusterroles"), "", "")
+            self.operations.create(target, body, WriteOptions())
 
     def remove(self, storage: Storage, key: Key, propagation: str) -> None:
         """Delete an object on behalf of the server itself; one that is gone is fine."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canary_operator.playground.api import patches, reviews, scales, subresources, tables
@@ -112,6 +112,7 @@ class Dispatcher:
 
     def _delete_collection(self, call: Call) -> Answer:
         options = delete_options(call.query, call.body, call.user)
+        options = replace(options, collection=True)
         found = select(self._cluster.store, call.path, call.query)
         for stored in found:
             meta = stored.obj["metadata"]

@@ -36,6 +36,8 @@ class DeleteOptions:
     grace_seconds: int | None = None
     uid: str | None = None
     resource_version: str | None = None
+    collection: bool = False
+    """Whether the request names a collection and not this object."""
     warnings: list[str] = field(default_factory=list)
     """Collects what the client is told in Warning headers."""
     user: User | None = None

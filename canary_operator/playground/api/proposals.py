@@ -14,7 +14,7 @@ from canary_operator.playground.api.objects import Object
 from canary_operator.playground.api.options import DeleteOptions, WriteOptions
 from canary_operator.playground.api.scales import scale_of
 from canary_operator.playground.api.targets import Target
-from canary_operator.playground.api.views import served
+from canary_operator.playground.api.views import served, storable
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
 
@@ -40,12 +40,16 @@ class Proposal:
     options: Object
     warnings: list[str]
     """Collects what the client is told in Warning headers."""
+    nameless: bool = False
+    """Whether a whole collection is deleted, so that no object was named."""
     applied: bool = False
     """Whether a create came as server-side apply, so that only `patch` was asked for so far."""
 
     @property
     def name(self) -> str:
-        """Return the name of the object; a generated one is known by now."""
+        """Return the name that was asked for; a generated one is known by now."""
+        if self.nameless:
+            return ""
         given = self.new["metadata"].get("name", "") if self.new and "metadata" in self.new else ""
         return self.target.name or str(given)
 
@@ -60,7 +64,10 @@ class Proposal:
 
     def seen_as(self, resource: Resource) -> "Proposal":
         """Return the same write in another version of its resource."""
-        new, old = (served(resource, obj) if obj else obj for obj in (self.new, self.old))
+        asked = self.target.resource
+        new, old = (
+            served(resource, storable(asked, obj)) if obj else obj for obj in (self.new, self.old)
+        )
         return replace(self, target=replace(self.target, resource=resource), new=new, old=old)
 
 
@@ -101,7 +108,8 @@ class Proposals:
             options.dry_run,
             _shown(options, operation),
             options.warnings,
-            applied,
+            nameless=isinstance(options, DeleteOptions) and options.collection,
+            applied=applied,
         )
         for judge in self.judges:
             judge(proposal)

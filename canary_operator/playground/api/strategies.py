@@ -9,6 +9,7 @@ from canary_operator.playground.api.builtin import (
     others,
     pod_defaults,
     pods,
+    roles,
     services,
     workloads,
 )
@@ -51,6 +52,7 @@ PLAIN = Strategy()
 BINDING = Strategy(others.binding, check=others.check_binding, check_update=others.check_role_kept)
 STRATEGIES: Mapping[str, Strategy] = {
     "ConfigMap": Strategy(check_update=others.check_immutable),
+    "ClusterRole": Strategy(check=roles.check),
     "ClusterRoleBinding": BINDING,
     "ControllerRevision": Strategy(
         check=workloads.check_revision, check_update=workloads.check_revision_kept
@@ -98,6 +100,7 @@ STRATEGIES: Mapping[str, Strategy] = {
         workloads.check_status,
         workloads.ZERO_REPLICA_SET,
     ),
+    "Role": Strategy(check=roles.check),
     "RoleBinding": BINDING,
     "Secret": Strategy(others.secret, check_update=others.check_secret_kept),
     "Service": Strategy(

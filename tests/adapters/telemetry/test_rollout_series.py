@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from canary_operator.adapters.telemetry.operator import OperatorTelemetry
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.revision import revision_of
@@ -137,6 +139,30 @@ def test_a_rollout_of_the_same_name_begins_anew() -> None:
     for seen in (look("a"), look("a", 1), look("b"), look("b", 2)):
         telemetry.looked(seen)
     assert series(telemetry.registry, "promotions_total") == {WEB: 1}
+
+
+def ended(started: str, finished: str) -> Look:
+    """Return a look at a rollout that was rolled back."""
+    times = {"startedAt": started, "finishedAt": finished}
+    entry = {"revision": "r", "outcome": "RolledBack", "reason": "NoData", "maxWeight": 5, **times}
+    rollout = Rollout(Key("demo", "web"), "uid", "1", 1, {})
+    return Look(rollout, RolloutStatus.read({"phase": "RolledBack", "history": [entry]}), None)
+
+
+def test_a_clock_that_was_set_back_makes_no_negative_time() -> None:
+    telemetry = OperatorTelemetry("1")
+    for seen in (look("uid"), ended("2026-01-01T00:10:00Z", "2026-01-01T00:05:00Z")):
+        telemetry.looked(seen)
+    assert series(telemetry.registry, "time_to_rollback_seconds_sum") == {(): 0}
+    assert series(telemetry.registry, "time_to_rollback_seconds_count") == {(): 1}
+
+
+def test_a_status_that_somebody_spoilt_fails_no_tick(caplog: pytest.LogCaptureFixture) -> None:
+    telemetry = OperatorTelemetry("1")
+    telemetry.looked(look("uid"))
+    telemetry.looked(ended("2026-01-01T00:00:00", "2026-01-01T00:05:00Z"))
+    (record,) = caplog.records
+    assert record.__dict__["rollout"] == "demo/web"
 
 
 def test_a_history_that_is_full_hides_no_promotion() -> None:

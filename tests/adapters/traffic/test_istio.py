@@ -171,10 +171,10 @@ async def test_a_webhook_that_changes_weights_is_noticed(
     rollout = await world.rollout()
     apply = world.client.apply
 
-    async def bent(resource: Any, body: dict[str, Any]) -> dict[str, Any]:
+    async def bent(resource: Any, body: dict[str, Any], **options: Any) -> dict[str, Any]:
         for entry, weight in zip(body["spec"]["http"][0]["route"], (10, 90), strict=True):
             entry["weight"] = weight
-        return await apply(resource, body)
+        return await apply(resource, body, **options)
 
     monkeypatch.setattr(world.client, "apply", bent)
     for _ in range(3):

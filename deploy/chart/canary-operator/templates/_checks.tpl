@@ -6,6 +6,9 @@
 {{- if and (not .Values.leaderElection.enabled) (gt (int .Values.replicas) 1) }}
 {{- fail (printf "replicas is %d and leaderElection.enabled is false: two operators at once would write over each other. Set replicas to 1 or leaderElection.enabled to true." (int .Values.replicas)) }}
 {{- end }}
+{{- if and (has "Deny" .Values.admissionPolicy.validationActions) (has "Warn" .Values.admissionPolicy.validationActions) }}
+{{- fail "admissionPolicy.validationActions has Deny and Warn: what is refused needs no warning, and the API server takes only one of them." }}
+{{- end }}
 {{- $known := list }}
 {{- range fromYamlArray (include "canary-operator.env" .) }}{{ $known = append $known .name }}{{ end }}
 {{- range .Values.extraEnv }}
