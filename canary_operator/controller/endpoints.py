@@ -8,6 +8,9 @@ from aiohttp import web
 
 from canary_operator.controller.health import Health
 
+SHUTDOWN_SECONDS = 1.0
+"""How long an answer that is under way may take at the end."""
+
 Exposition = Callable[[str], tuple[bytes, str]]
 """Returns text and content type for what a client says that it takes."""
 
@@ -41,7 +44,7 @@ async def serve(host: str, port: int, health: Health, exposition: Exposition) ->
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     await web.TCPSite(runner, host or None, port).start()
     return runner

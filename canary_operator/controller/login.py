@@ -12,29 +12,31 @@ Login = Callable[..., Awaitable[kopf.AiohttpSession]]
 
 @dataclass(frozen=True, kw_only=True)
 class TracedSession(kopf.AiohttpSession):
-    """kopf's connections to the API server, whose requests are counted.
+    """kopf's connections to the API server, whose requests are counted."""
 
-    Two of them are equal where their credentials are: so kopf sees that a new login brought none
-    but those that the API server refused, and ends, rather than asking again without a pause.
-    """
-
-    aiohttp_session: aiohttp.ClientSession = field(compare=False)
     info: kopf.ConnectionInfo = field(repr=False)
 
 
 def login_with(load: Callable[[], Awaitable[Any]], trace: aiohttp.TraceConfig) -> Login:
     """Return kopf's login handler for the configuration that `load` finds.
 
-    kopf calls it at the start and whenever the API server no longer takes its credentials.
+    kopf calls it at the start and whenever the API server no longer takes its credentials. The
+    same credentials give the same session: so kopf sees that there are none but those that were
+    refused, and ends, rather than asking again with them without a pause.
 
     Args:
         load: Finds the cluster, and who we are.
         trace: Told of every request.
     """
+    latest: TracedSession | None = None
 
     async def login(**_: Any) -> kopf.AiohttpSession:
+        nonlocal latest
         info = await connection_info(await load())
-        return TracedSession(server=info.server, aiohttp_session=_open(info, trace), info=info)
+        if latest is None or latest.info != info:
+            session = _open(info, trace)
+            latest = TracedSession(server=info.server, aiohttp_session=session, info=info)
+        return latest
 
     return login
 

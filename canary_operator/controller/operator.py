@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,17 +78,14 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
             await parts.election.stop()
         for close in parts.closing:
             await close()
+        await served.aclose()  # kopf waits for tasks that are left, such as open connections
 
     kopf.on.login(registry=registry)(parts.login)
     kopf.on.cleanup(registry=registry)(stop)
     parts.health.alive["watches"] = unless(watching.is_set, "ended; the operator stops")
-    async with _served(parts, address):
-        for start in parts.starting:
-            start()
-        if parts.election is None:
-            parts.scheduler.start()
-        else:
-            parts.election.start(parts.term.begin, parts.term.end)
+    async with AsyncExitStack() as served:
+        await served.enter_async_context(_served(parts, address))
+        _begin(parts)
         await kopf.operator(
             registry=registry,
             settings=kopf_settings(parts.followed, cluster_wide=not namespaces),
@@ -97,6 +94,15 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
             clusterwide=not namespaces,
             namespaces=tuple(namespaces),
         )
+
+
+def _begin(parts: Parts) -> None:
+    for start in parts.starting:
+        start()
+    if parts.election is None:
+        parts.scheduler.start()
+    else:
+        parts.election.start(parts.term.begin, parts.term.end)
 
 
 @asynccontextmanager

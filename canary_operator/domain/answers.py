@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from canary_operator.domain.actions import Answer, Lower, Promote, RollBack, Start
 from canary_operator.domain.facts import pods_to_keep
+from canary_operator.domain.foreign_text import LONGEST_MESSAGE, one_line
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase, Trigger
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.requests import Request, Verb
@@ -45,7 +46,7 @@ def wants_abort(at: Situation) -> bool:
 
 
 def _refused(message: str) -> Answer:
-    return Answer("Refused", message)
+    return Answer("Refused", one_line(message, LONGEST_MESSAGE))
 
 
 def _refuse_other_revision(at: Situation, request: Request) -> Answer | None:

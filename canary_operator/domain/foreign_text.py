@@ -1,5 +1,8 @@
 """What others wrote, made fit for status, Events and logs: one line, bounded, harmless."""
 
+LONGEST_MESSAGE = 2000
+"""Characters of a message in the status that quotes what a user wrote."""
+
 _ELLIPSIS = "…"
 _SLACK = 4
 """How many times the wanted length is looked at: runs of blanks shrink to one."""

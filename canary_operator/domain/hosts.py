@@ -72,6 +72,12 @@ def check_hosts(
             raise HostNotAllowedError(_refusal(host, namespace, possible=needed < _NOBODY))
 
 
+def can_be_allowed(host: str, namespace: str, cluster_domain: str = "cluster.local") -> bool:
+    """Tell whether some pattern allows a host: not where it reaches Services of every namespace."""
+    domain = _labels(cluster_domain)
+    return _named_labels(_full(host, namespace, domain), domain) < _NOBODY
+
+
 def check_pattern(pattern: str) -> None:
     """Check one value of `--allowed-host`.
 

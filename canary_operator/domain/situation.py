@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
+from canary_operator.domain.foreign_text import LONGEST_MESSAGE, one_line
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.requests import Request
@@ -32,6 +34,11 @@ class Problem:
     message: str
     heals: bool = False
     """Whether it may go away without an edit of the CanaryRollout, so that we try again."""
+
+    @classmethod
+    def quoted(cls, reason: Reason, message: str, *, heals: bool) -> Self:
+        """Return a problem whose message may quote anything, made fit for the status."""
+        return cls(reason, one_line(message, LONGEST_MESSAGE), heals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,8 @@ class Acceptor:
         problem = None
         if known.error is not None:
             error = known.error
-            problem = Problem(error.reason, error.message, heals=known.retry_at is not None)
+            heals = known.retry_at is not None
+            problem = Problem.quoted(error.reason, error.message, heals=heals)
         return Acceptance(self._last_accepted(rollout), problem, known.retry_at)
 
     def _last_accepted(self, rollout: Rollout) -> Wanted | None:

@@ -135,7 +135,7 @@ class Ticker:
         before = self._troubles.pop(key, None)
         if error is None:
             return before is not None
-        problem = Problem(error.reason, error.message, heals=True)
+        problem = Problem.quoted(error.reason, error.message, heals=True)
         attempts = before.attempts + 1 if before else 0
         longest = URGENT_RETRY if decision.traffic_first else LONGEST_RETRY
         pause = min(FIRST_RETRY * 2 ** min(attempts, 10), longest)

@@ -133,7 +133,7 @@ def test_a_flag_outranks_its_variable(started: Started) -> None:
     [
         pytest.param([], ["--prometheus-address", "CANARY_OPERATOR_PROMETHEUS_ADDRESS"], id="none"),
         pytest.param(["--prometheus-timeout=5"], ["'5' is not a duration", "5s"], id="timeout"),
-        pytest.param(["--prometheus-header=x"], ["'x' is not NAME=VALUE"], id="header"),
+        pytest.param(["--prometheus-header=x"], ["a header must be NAME=VALUE"], id="header"),
         pytest.param(["--metrics-address=8080"], ["'8080' is not [HOST]:PORT"], id="address"),
         pytest.param(["--max-concurrent-ticks=0"], ["0", "1<=x<=1000"], id="ticks"),
         pytest.param(["--log-level=loud"], ["'loud'", "debug"], id="level"),

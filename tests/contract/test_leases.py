@@ -164,6 +164,19 @@ async def test_a_replacement_names_the_version_it_replaces(kube_api: Kube) -> No
     assert (await kube_api.send("PUT", f"{LEASES}/l", body)).status == 200
 
 
+async def test_a_replacement_makes_a_lease_that_is_not_there(kube_api: Kube) -> None:
+    made = await kube_api.send("PUT", f"{LEASES}/l", lease(**HELD))
+    assert (made.status, made.body["spec"]) == (201, HELD)
+    group = "coordination.k8s.io"
+    account = await worker(kube_api, rule(group, "leases", "update"))
+    await until_allowed(account, "update", f"{group}/leases")
+    refused = await account.send("PUT", f"{LEASES}/m", lease("m"))
+    assert refused.status == 403
+    assert 'cannot create resource "leases"' in refused.body["message"]
+    other = await kube_api.send("PUT", f"{CONFIG_MAPS}/c", config_map())
+    assert other.summary == (404, "NotFound", 'configmaps "c" not found')
+
+
 async def test_fields_of_coordinated_election_are_not_kept(kube_api: Kube) -> None:
     made = await kube_api.create(LEASES, lease(strategy="OldestEmulationVersion"))
     assert made.status == 201

@@ -277,7 +277,7 @@ async def test_a_finalizer_keeps_a_deleted_object_until_it_is_removed(kube_api: 
     message = 'object is being deleted: configmaps "c" already exists'
     assert again.summary == (409, "AlreadyExists", message)
     late = await kube_api.patch(path, {"metadata": {"finalizers": ["example.com/g"]}})
-    assert late.causes == [
+    assert set(late.causes) == {  # a real server may tell it twice
         (
             "metadata.finalizers",
             "FieldValueForbidden",
@@ -287,7 +287,7 @@ async def test_a_finalizer_keeps_a_deleted_object_until_it_is_removed(kube_api: 
                 'finalizers []string{"example.com/g"}'
             ),
         )
-    ]
+    }
     assert (await kube_api.patch(path, {"metadata": {"finalizers": None}})).status == 200
     assert (await kube_api.get(path)).status == 404
 

@@ -80,6 +80,9 @@ async def test_the_authorizer_knows_what_the_author_may_do(
             False,
         ),
         ("authorizer.path('/healthz').check('get').allowed()", True),
+        ("authorizer.path('/apis/apps').check('get').allowed()", True),
+        ("authorizer.path('/metrics').check('get').allowed()", False),
+        ("authorizer.path('/healthz').check('post').allowed()", False),
     ],
 )
 async def test_the_authorizer_answers(

@@ -148,12 +148,16 @@ async def test_who_may_see_one_object_may_list_and_watch_it_by_name(kube_api: Ku
     )
 
 
-async def test_an_owner_is_set_by_who_may_delete_and_finalize(kube_api: Kube) -> None:
+async def owner_of(kube_api: Kube) -> dict[str, str]:
+    """Make an owner and return a reference to it."""
+    owner = (await kube_api.create(CONFIG_MAPS, config_map("owner"))).body["metadata"]
+    return {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}
+
+
+async def test_an_owner_is_added_by_who_may_delete_the_object(kube_api: Kube) -> None:
     account = await worker(kube_api, rule("", "configmaps", "create patch get"))
     await until_allowed(account, "create", "configmaps")
-    owner = (await kube_api.create(CONFIG_MAPS, config_map("owner"))).body["metadata"]
-    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}
-    blocking = {**reference, "blockOwnerDeletion": True}
+    reference = await owner_of(kube_api)
 
     made = await account.create(CONFIG_MAPS, config_map("a", ownerReferences=[reference]))
     assert made.status == 201
@@ -168,6 +172,15 @@ async def test_an_owner_is_set_by_who_may_delete_and_finalize(kube_api: Kube) ->
             ", <nil>"
         ),
     )
+    await grant(kube_api, "more", rule("", "configmaps", "delete"))
+    await until_allowed(account, "delete", "configmaps")
+    assert (await account.patch(f"{CONFIG_MAPS}/b", owned)).status == 200
+
+
+async def test_an_owner_that_waits_is_set_by_who_may_finalize_it(kube_api: Kube) -> None:
+    account = await worker(kube_api, rule("", "configmaps", "create"))
+    await until_allowed(account, "create", "configmaps")
+    blocking = {**await owner_of(kube_api), "blockOwnerDeletion": True}
     refused = await account.create(CONFIG_MAPS, config_map("c", ownerReferences=[blocking]))
     assert refused.summary == (
         403,
@@ -184,13 +197,9 @@ async def test_an_owner_is_set_by_who_may_delete_and_finalize(kube_api: Kube) ->
         'find RESTMapping for APIVersion x/v1 Kind Nope: no matches for kind "Nope" in version '
         '"x/v1"'
     )
-    await grant(
-        kube_api,
-        "more",
-        rule("", "configmaps", "delete"),
-        rule("", "configmaps/finalizers", "update", "owner"),
-    )
-    await until_allowed(account, "delete", "configmaps")
+    finalize = rule("", "configmaps/finalizers", "update", "owner")
+    await grant(kube_api, "more", finalize)
+    about = {"subresource": "finalizers", "name": "owner"}
+    await until_allowed(account, "update", "configmaps", **about)
     allowed = await account.create(CONFIG_MAPS, config_map("c", ownerReferences=[blocking]))
     assert allowed.status == 201
-    assert (await account.patch(f"{CONFIG_MAPS}/b", owned)).status == 200

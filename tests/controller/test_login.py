@@ -88,7 +88,8 @@ async def test_kopf_knows_credentials_that_were_refused_before() -> None:
     login = login_with(Lookups(*map(configuration, ("old", "old", "new"))), quiet())
     first, same, other = [await login(logger=None, retry=0) for _ in range(3)]
     assert (first == same, first == other) == (True, False)
-    for one in (first, same, other):
+    assert first.aiohttp_session is same.aiohttp_session
+    for one in (first, other):
         await one.aiohttp_session.close()
 
 

@@ -21,7 +21,8 @@ from tests.docs.modules import with_tables
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     page
-    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"))
+    for folder in ("", "docs/**/", "examples/**/", "deploy/**/")
+    for page in ROOT.glob(f"{folder}*.md")
     if page.is_file()
 )
 MANIFESTS = sorted(ROOT.glob("examples/**/*.yaml"))

@@ -208,7 +208,9 @@ def test_no_right_opens_more_than_it_says(mode: str) -> None:
     rights = manifests(*KINDS_OF_RIGHTS) if mode == "all namespaces" else namespaced_rights("a")
     names = [value for rule in rules(rights) for values in rule.values() for value in values]
     assert "*" not in names
-    assert not any(name.startswith("secrets") for name in names)
+    assert not any(name.startswith(("secrets", "configmaps")) for name in names)
+    deleting = [rule["resources"] for rule in rules(rights) if "delete" in rule["verbs"]]
+    assert deleting == [["controllerrevisions"]]
     assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(names)
     assert not any("nonResourceURLs" in rule for rule in rules(rights))
     assert not any(name in {"pods/exec", "serviceaccounts/token"} for name in names)

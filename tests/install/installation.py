@@ -46,13 +46,13 @@ class Installation:
         """Where everything happens."""
         return self.bed.cluster
 
-    async def install(self) -> dict[str, Any]:
+    async def install(self, **values: Any) -> dict[str, Any]:
         """Run `helm install --wait`; every pod has passed its probes afterwards."""
         return await asyncio.to_thread(
             self.helm.install,
             CHART,
             NAME,
-            self.values,
+            {**self.values, **values},
             wait="watcher",
             timeout=PATIENCE_SECONDS,
         )
@@ -92,7 +92,7 @@ class Installation:
             pods = await self.pods()
             return (pods,) if len(pods) == count and all(map(is_ready, pods)) else None
 
-        (pods,) = await eventually(settled)
+        (pods,) = await eventually(settled, PATIENCE_SECONDS)
         return pods
 
     @asynccontextmanager

@@ -19,6 +19,7 @@ Pods of other images become ready at once and do nothing.
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, Process
@@ -35,8 +36,7 @@ from canary_operator.playground.controllers.runtime import Fault, Report, Runnin
 from tests.support.clusters import Cluster
 
 IMAGE = "canary-operator"
-ENTRYPOINT = ["canary-operator"]
-"""Of the Dockerfile."""
+DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
 PROGRAMS = Path(sys.executable).parent
 NODE = Path(__file__).parent / "node"
 
@@ -79,7 +79,7 @@ class ImagePod(ProcessPod):
 
     async def _spawned(self) -> Process:
         self._folder.mkdir(exist_ok=True)
-        command = [*(self._container.get("command") or ENTRYPOINT)]
+        command, arguments = command_of(self._container)
         program = shutil.which(command[0], path=str(PROGRAMS))
         if program is None:
             raise FileNotFoundError(f"the image has no {command[0]!r}")
@@ -89,7 +89,7 @@ class ImagePod(ProcessPod):
                 *_dying_with_us(),
                 program,
                 *command[1:],
-                *(self._container.get("args") or []),
+                *arguments,
                 env=environment,
                 cwd=self._folder,
                 stdin=DEVNULL,
@@ -151,6 +151,20 @@ class ImagePod(ProcessPod):
         if self._node.cluster is None:
             raise RuntimeError("a pod came before its cluster was known")
         return self._node.cluster
+
+
+def command_of(container: Manifest) -> tuple[list[str], list[str]]:
+    """Return what a container runs: its own words, and where it has none those of the image."""
+    command, arguments = container.get("command"), container.get("args")
+    if command:
+        return command, arguments or []
+    return _of_image("ENTRYPOINT"), arguments if arguments is not None else _of_image("CMD")
+
+
+def _of_image(instruction: str) -> list[str]:
+    last = re.findall(rf"^{instruction} (\[.*\])$", DOCKERFILE.read_text(), re.MULTILINE)[-1]
+    words: list[str] = json.loads(last)
+    return words
 
 
 def is_ready(pod: Manifest) -> bool:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import aiohttp
 import helm_python
 import pytest
 
-from canary_operator.playground.client import DEPLOYMENTS, Resource
+from canary_operator.playground.client import DEPLOYMENTS, Manifest, Resource
 from deploy.rendering import NAME
 from tests.install.installation import USER, Installation
 from tests.support.bed import template
@@ -18,13 +19,25 @@ pytestmark = [
 LEASES = Resource("leases", "coordination.k8s.io")
 
 
-def slow_steps() -> dict[str, Any]:
-    """A strategy that leaves the time for an upgrade of the operator at its first weight."""
+def approved_steps() -> dict[str, Any]:
+    """A strategy that stays at its first weight for as long as an upgrade takes."""
     return {
-        "steps": [{"weight": 20, "hold": "20s"}, {"weight": 50, "hold": "1s"}],
-        "progressDeadline": "60s",
+        "steps": [{"weight": 20, "hold": "1s", "approval": True}, {"weight": 50, "hold": "1s"}],
+        "progressDeadline": "30s",
         "scaleDownDelay": "1s",
     }
+
+
+async def leading(pods: list[Manifest]) -> list[str]:
+    """Return the pods that say in their metrics that they lead."""
+    leaders = []
+    async with aiohttp.ClientSession() as session:
+        for pod in pods:
+            url = f"http://{pod['status']['podIP']}:8080/metrics"
+            async with session.get(url) as answer:
+                if "\ncanary_operator_leader 1.0\n" in await answer.text():
+                    leaders.append(pod["metadata"]["name"])
+    return leaders
 
 
 async def test_the_pods_run_as_rendered_and_one_leads(installed: Installation) -> None:
@@ -35,8 +48,8 @@ async def test_the_pods_run_as_rendered_and_one_leads(installed: Installation) -
         assert conditions["Ready"] == "True"
         assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
     lease = await installed.cluster.client.get(LEASES, NAME, NAME)
-    names = {pod["metadata"]["name"] for pod in pods}
-    assert any(name in lease["spec"]["holderIdentity"] for name in names)
+    [leader] = await leading(pods)
+    assert lease["spec"]["holderIdentity"].startswith(f"{leader}_")
 
 
 async def test_a_good_version_is_promoted(installed: Installation) -> None:
@@ -67,28 +80,29 @@ async def test_helm_test_passes_while_an_operator_answers(installed: Installatio
 
 
 async def test_an_upgrade_amid_a_rollout_changes_nothing_for_it(installed: Installation) -> None:
-    release = await installed.bed.release("upgraded", strategy=slow_steps())
+    release = await installed.bed.release("upgraded", strategy=approved_steps())
     before = {pod["metadata"]["name"] for pod in await installed.pods()}
     async with installed.followed(release) as statuses:
         await release.apply(template=template("v2"))
         under_way = await release.until_weight(20)
         upgraded = await installed.upgrade(log={"level": "debug"})
         assert upgraded["revision"] == 2
-        still = await release.status()
-        assert (still["phase"], still["weight"]) == ("Progressing", 20), "the upgrade took longer"
-        after = {pod["metadata"]["name"] for pod in await installed.until_pods(2)}
-        assert not before & after, "the operator was not replaced"
+        pods = await installed.until_pods(2)
+        assert not before & {pod["metadata"]["name"] for pod in pods}, "nobody was replaced"
+        await release.until(lambda s: s["phase"] == "Paused")
+        await release.ask("resume")  # which the new one answers
         done = await release.until(lambda s: s["phase"] == "Stable" and s.get("history"))
     [attempt] = done["history"]
     assert (attempt["outcome"], attempt["revision"]) == ("Promoted", under_way["canaryRevision"])
+    assert attempt["startedAt"] == under_way["attempt"]["startedAt"]
     attempted = [each for each in statuses if each.get("canaryRevision")]
     assert {each["canaryRevision"] for each in attempted} == {under_way["canaryRevision"]}
-    assert {each.get("rejectedRevision") for each in statuses} <= {None, ""}
-    rising = [each["weight"] for each in attempted if each["phase"] == "Progressing"]
+    rising = [each["weight"] for each in attempted if each["phase"] in ("Progressing", "Paused")]
     assert rising == sorted(rising)
     assert set(rising) == {0, 20, 50}
-    lease = await installed.cluster.client.get(LEASES, NAME, NAME)
-    assert any(name in lease["spec"]["holderIdentity"] for name in after)
+    at_twenty = {each["weightAppliedAt"] for each in attempted if each["weight"] == 20}
+    assert at_twenty - {None} == {under_way["weightAppliedAt"]}, "the hold began anew"
+    assert len(await leading(pods)) == 1
 
 
 async def test_helm_test_fails_while_no_operator_answers(installed: Installation) -> None:

@@ -36,12 +36,16 @@ class Probed:
         finally:
             self.faults.remove(number)
 
+    def url(self, path: str) -> str:
+        """Return the URL of a path."""
+        return f"http://{self._address}{path}"
+
     async def get(self, path: str) -> Probe | None:
         """Return status and text; None while nothing listens."""
         try:
             async with (
                 aiohttp.ClientSession() as session,
-                session.get(f"http://{self._address}{path}") as answer,
+                session.get(self.url(path)) as answer,
             ):
                 return answer.status, await answer.text()
         except aiohttp.ClientConnectionError:

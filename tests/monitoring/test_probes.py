@@ -1,7 +1,9 @@
 """What a kubelet is told while the operator starts, and while others are away."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -12,6 +14,7 @@ from tests.support.clusters import DEFINITION_FOLDERS, eventually
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("probes")]
 
 SLOW_SECONDS = 2.0
+KOPF_WAITS_SECONDS = 5.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -57,3 +60,16 @@ async def test_ready_and_alive_while_the_api_server_fails(probed: Probed) -> Non
         await eventually(noticed)
         for path in ("/readyz", "/healthz"):
             assert await probed.get(path) == (200, "ok\n")
+
+
+async def test_an_open_connection_does_not_hold_up_the_end(probed: Probed) -> None:
+    """Prometheus keeps its connection; kopf waits 5 seconds for whoever serves one."""
+    await probed.until_ready()
+    operator, loop = probed.bed.operator, asyncio.get_running_loop()
+    async with aiohttp.ClientSession() as session:
+        async with session.get(probed.url("/metrics")) as answer:
+            await answer.read()
+        began = loop.time()
+        await operator.stop()
+        assert loop.time() - began < KOPF_WAITS_SECONDS
+    await operator.start()

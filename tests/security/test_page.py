@@ -10,7 +10,9 @@ from tests.support.rights import KINDS_OF_RIGHTS, manifests
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 CITED = re.findall(r"`(tests/[\w/]+\.py)`((?:(?::|,) `test_\w+`)*)", PAGE)
-ROW = re.compile(r"^\| ([^|]*) \| ([^|]*) \| [^|]* \|$", re.MULTILINE)
+ROW = re.compile(r"^\|([^|]*)\|([^|]*)\|[^|]*\|$", re.MULTILINE)
+HEADER = 2
+"""Lines above the rows of a table."""
 
 
 def test_the_page_cites_tests() -> None:
@@ -28,9 +30,9 @@ def test_the_page_lists_exactly_the_rights_that_are_granted() -> None:
     _, _, section = PAGE.partition("## Rights of the operator")
     told: set[tuple[str, str]] = set()
     resources: list[str] = []
-    for first, second in ROW.findall(section.partition("\n## ")[0])[2:]:
+    for first, second in ROW.findall(section.partition("\n## ")[0])[HEADER:]:
         resources = re.findall(r"`([\w/]+)`", first) or resources
-        told |= {(one, verb) for one in resources for verb in second.split(", ")}
+        told |= {(one, verb) for one in resources for verb in second.strip().split(", ")}
     documents = manifests(*KINDS_OF_RIGHTS)
     bound = {each["roleRef"]["name"] for each in documents if "roleRef" in each}
     roles = [each for each in documents if "rules" in each and each["metadata"]["name"] in bound]

@@ -1,6 +1,6 @@
 """The operator's own metrics: one registry, told by the engine and by the clients.
 
-telemetry = OperatorTelemetry("1.2.3", leads=election.leads)
+telemetry = OperatorTelemetry("1.2.3", leads=lambda: election.leading)
 body, content_type = telemetry.exposition(request.headers["Accept"])
 """
 
@@ -8,26 +8,16 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 from canary_operator.adapters.metrics.errors import QueryOutcome
 from canary_operator.adapters.telemetry.rollouts import PREFIX, RolloutSeries
+from canary_operator.adapters.telemetry.work import Queries, Requests, Ticks, histogram
 from canary_operator.ports import Key, Look, TickOutcome
 
 logger = logging.getLogger(__name__)
 
-TICK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-QUERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ROLLBACK_BUCKETS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400)
 
 # A second series for each counter that says when it began: nobody here asks for that.
@@ -44,57 +34,22 @@ class OperatorTelemetry:
             version: Of the operator.
             leads: Whether this operator leads.
         """
-        self.registry = CollectorRegistry(auto_describe=False)
-        self._rollback = self._histogram(
+        self.registry = registry = CollectorRegistry(auto_describe=False)
+        self._rollback = histogram(
+            registry,
             "time_to_rollback_seconds",
             "From the start of a rollout until all traffic was back on stable.",
             ROLLBACK_BUCKETS,
         )
         self._rollouts = RolloutSeries(leads, self._rolled_back)
-        self.registry.register(self._rollouts)
-        self._tick_seconds = self._histogram(
-            "tick_duration_seconds", "How long ticks took.", TICK_BUCKETS
-        )
-        self._tick_lag = self._histogram(
-            "tick_lag_seconds", "How long ticks had been due when they began.", LAG_BUCKETS
-        )
-        self._ticks = self._counter("ticks", "Ticks by how they ended.", "outcome")
-        self._requests = self._counter(
-            "api_requests",
-            "Requests to the API server; code 0 is no answer.",
-            "verb",
-            "resource",
-            "code",
-        )
-        self._request_seconds = self._histogram(
-            "api_request_duration_seconds",
-            "How long the API server took to answer; for a watch, to begin to.",
-            REQUEST_BUCKETS,
-            "verb",
-        )
-        self._queries = self._counter(
-            "prometheus_queries", "Queries to Prometheus by how they ended.", "outcome"
-        )
-        self._query_seconds = self._histogram(
-            "prometheus_query_duration_seconds",
-            "How long queries to Prometheus that were answered took.",
-            QUERY_BUCKETS,
-        )
-        leader = Gauge(PREFIX + "leader", "1 if this operator leads.", registry=self.registry)
+        registry.register(self._rollouts)
+        self._ticks, self._requests = Ticks(registry), Requests(registry)
+        self._queries = Queries(registry)
+        leader = Gauge(PREFIX + "leader", "1 if this operator leads.", registry=registry)
         leader.set_function(lambda: float(leads()))
-        build = Gauge(
-            PREFIX + "build_info", "1, with the version.", ["version"], registry=self.registry
-        )
+        build = Gauge(PREFIX + "build_info", "1, with the version.", ["version"], registry=registry)
         build.labels(version).set(1)
-        ProcessCollector(registry=self.registry)
-        self._begin_at_zero()
-
-    def _begin_at_zero(self) -> None:
-        """Show what can happen before it does: `increase` does not see a series' first value."""
-        for outcome in TickOutcome:
-            self._ticks.labels(outcome.value)
-        for ending in QueryOutcome:
-            self._queries.labels(ending.value)
+        ProcessCollector(registry=registry)
 
     # Port `Telemetry`.
 
@@ -116,22 +71,17 @@ class OperatorTelemetry:
 
     def ticked(self, outcome: TickOutcome, *, seconds: float, lag: float) -> None:
         """Count a tick."""
-        self._ticks.labels(outcome.value).inc()
-        self._tick_seconds.observe(seconds)
-        self._tick_lag.observe(lag)
+        self._ticks.add(outcome, seconds=seconds, lag=lag)
 
     # What clients tell.
 
     def answered(self, verb: str, resource: str, code: int, seconds: float) -> None:
         """Count a request to the API server; code 0 is no answer."""
-        self._requests.labels(verb, resource, str(code)).inc()
-        self._request_seconds.labels(verb).observe(seconds)
+        self._requests.add(verb, resource, code, seconds)
 
     def queried(self, outcome: QueryOutcome, seconds: float) -> None:
-        """Count a query to Prometheus; only answers say how long it takes."""
-        self._queries.labels(outcome.value).inc()
-        if outcome in {QueryOutcome.ANSWERED, QueryOutcome.REJECTED}:
-            self._query_seconds.observe(seconds)
+        """Count a query to Prometheus."""
+        self._queries.add(outcome, seconds)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return all series as text, and its content type.
@@ -144,11 +94,3 @@ class OperatorTelemetry:
 
     def _rolled_back(self, took: timedelta) -> None:
         self._rollback.observe(took.total_seconds())
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(PREFIX + name, text, labels, registry=self.registry)
-
-    def _histogram(
-        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
-    ) -> Histogram:
-        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry)

@@ -43,10 +43,17 @@ class Counts:
     rollbacks: Counter[str] = field(default_factory=Counter)
 
     def expect(self, state: State) -> None:
-        """Begin at 0 with what may happen to a rollout that is under way."""
+        """Begin at 0 with what may happen to a rollout that is under way.
+
+        Metrics that its spec does not have any more go, so that edits make no series without end.
+        """
+        if state.checks:
+            for name, verdict in list(self.checks):
+                if name not in state.checks:
+                    del self.checks[name, verdict]
         for name in state.checks:
-            for verdict in Verdict:
-                self.checks.setdefault((name, verdict.value), 0)
+            for each in Verdict:
+                self.checks.setdefault((name, each.value), 0)
         if state.canary:
             for reason in ROLLBACK_REASONS:
                 self.rollbacks.setdefault(reason.value, 0)

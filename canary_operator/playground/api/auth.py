@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from canary_operator.playground.api.errors import APIError, forbidden, unauthorized
+from canary_operator.playground.api.grants import covers_url
 from canary_operator.playground.api.objects import Object
 from canary_operator.playground.api.requests import Request
 from canary_operator.playground.api.selectors import matches_labels
@@ -26,6 +27,13 @@ BASIC = {
     ("create", "authentication.k8s.io", "selfsubjectreviews"),
 }
 """What everybody may ask about themselves, as the role `system:basic-user` allows."""
+
+
+PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version", "/api*", "/openapi*")
+"""What everybody may read, as the roles `system:public-info-viewer` and `system:discovery` allow.
+
+Only questions heed this: the embedded server answers these and all its other paths to anybody.
+"""
 
 
 @dataclass(frozen=True)
@@ -128,9 +136,19 @@ class Authorizer:
         """Tell whether a rule allows what is asked."""
         if not self.enabled or MASTERS in user.groups:
             return True
-        if asked.path or (asked.verb, asked.group, asked.resource) in BASIC:
+        if asked.path:
+            return self._allows_path(user, asked)
+        if (asked.verb, asked.group, asked.resource) in BASIC:
             return True
         return any(_rule_allows(rule, asked) for rule in self.rules(user, asked.namespace))
+
+    def _allows_path(self, user: User, asked: Attributes) -> bool:
+        everybody = asked.verb == "get" and covers_url(PUBLIC_PATHS, asked.path)
+        return everybody or any(
+            _has(rule.get("verbs"), asked.verb)
+            and covers_url(rule.get("nonResourceURLs") or (), asked.path)
+            for rule in self.rules(user, "")
+        )
 
     def rules(self, user: User, namespace: str) -> Iterator[Object]:
         """Iterate over the rules that apply to a user in a namespace."""

@@ -136,8 +136,9 @@ class Dispatcher:
                 return self._shown(call, self._operations.read(target), 200)
             case "PUT":
                 options = write_options(call.query, _agent(call), user=call.user)
+                code = 200 if self._operations.has(target) else 201
                 updated = self._operations.update(target, call.body, options)
-                return self._shown(call, updated, 200, tuple(options.warnings))
+                return self._shown(call, updated, code, tuple(options.warnings))
             case "PATCH":
                 return self._patch(call, target)
             case "DELETE" if not call.path.subresource:
@@ -150,9 +151,8 @@ class Dispatcher:
         style = "apply" if kind == patches.APPLY else "patch"
         options = write_options(call.query, _agent(call), style, call.user)
         if kind == patches.APPLY:
-            stored = self._cluster.store.get(target.resource.storage, target.key)
+            code = 200 if self._operations.has(target) else 201
             applied = self._operations.apply(target, call.body, options)
-            code = 200 if stored else 201
             return self._shown(call, applied, code, tuple(options.warnings))
         patched = self._operations.patch(target, kind, call.body, options)
         return self._shown(call, patched, 200, tuple(options.warnings))

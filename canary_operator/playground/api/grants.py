@@ -64,7 +64,7 @@ def _covers(rule: Object, right: Right) -> bool:
     if not _has(rule.get("verbs"), right.verb):
         return False
     if right.url is not None:
-        return _covers_url(rule.get("nonResourceURLs") or (), right.url)
+        return covers_url(rule.get("nonResourceURLs") or (), right.url)
     names = rule.get("resourceNames") or ()
     resources = rule.get("resources") or ()
     _, _, subresource = right.resource.partition("/")
@@ -75,10 +75,17 @@ def _covers(rule: Object, right: Right) -> bool:
     )
 
 
-def _covers_url(urls: Iterable[str], wanted: str) -> bool:
+def covers_url(patterns: Iterable[str], wanted: str) -> bool:
+    """Tell whether a pattern of `nonResourceURLs` names a path.
+
+    Example:
+        >>> [covers_url(["/healthz", "/api*"], path) for path in ("/healthz", "/apis", "/metrics")]
+        [True, True, False]
+    """
     return any(
-        url == wanted or (url.endswith("*") and wanted.startswith(url.removesuffix("*")))
-        for url in urls
+        pattern == wanted
+        or (pattern.endswith("*") and wanted.startswith(pattern.removesuffix("*")))
+        for pattern in patterns
     )
 
 

@@ -20,6 +20,7 @@ from canary_operator.playground.api.objects import Object, compact_json, dig, wi
 from canary_operator.playground.api.options import WriteOptions
 from canary_operator.playground.api.quantity import QuantityError
 from canary_operator.playground.api.structural import prune, with_defaults
+from canary_operator.playground.api.targets import Target
 from canary_operator.playground.api.typed import typed_problems
 from canary_operator.playground.api.validation import ABSENT, validate
 from canary_operator.playground.api.views import storable
@@ -81,6 +82,34 @@ def _wrong_kind(kind: str, version: str, resource: Resource) -> APIError:
         )
     cause = invalid("kind", kind, f"must be {resource.kind}")
     return unprocessable(resource.group, kind, "", [cause])
+
+
+def addressed(body: Object, target: Target) -> Object:
+    """Return the body of a write with the name of its path.
+
+    Raises:
+        APIError: its own name or namespace is another one (400).
+    """
+    given = body.get("metadata") or {}
+    if not isinstance(given, dict):
+        kind = target.resource.kind
+        raise bad_request(
+            f'{kind} in version "{target.resource.version}" cannot be handled as a {kind}: '
+            "json: cannot unmarshal string into Go value of type v1.ObjectMeta"
+        )
+    namespace = given.get("namespace")
+    if target.resource.namespaced and namespace and namespace != target.namespace:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    name = given.get("name")
+    if target.name and name and name != target.name:
+        raise bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({target.name})"
+        )
+    if target.name and not name:
+        given = {**given, "name": target.name}
+    return {**body, "metadata": given}
 
 
 class Decoder:

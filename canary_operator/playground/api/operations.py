@@ -11,7 +11,6 @@ from canary_operator.playground.api.errors import (
     STALE,
     APIError,
     already_exists,
-    bad_request,
     conflict,
     forbidden,
     invalid,
@@ -53,6 +52,10 @@ class Operations:
             raise not_found(resource.group, resource.plural, target.name)
         return stored.obj
 
+    def has(self, target: Target) -> bool:
+        """Tell whether there is such an object."""
+        return self.store.get(target.resource.storage, target.key) is not None
+
     # ------------------------------------------------------------------ creating
 
     def create(self, target: Target, body: Any, options: WriteOptions) -> Object:
@@ -62,7 +65,7 @@ class Operations:
             APIError: it may not be stored (400, 403, 404, 409, 422).
         """
         resource = target.resource
-        body = self._addressed(intake.expect_kind(body, resource), target)
+        body = intake.addressed(intake.expect_kind(body, resource), target)
         if (body.get("metadata") or {}).get("resourceVersion"):
             raise APIError(500, "", "resourceVersion should not be set on objects to be created")
         obj = intake.Decoder(resource, options).read(body)
@@ -79,9 +82,7 @@ class Operations:
             obj = self._with_first_manager(obj, resource, writer)
         obj = self._admitted(self._first(obj, resource), resource, None)
         intake.check_new(obj, resource)
-        self.proposals.judge(
-            "CREATE", target, options, new=obj, applied=writer.operation == managed.APPLY
-        )
+        self.proposals.judge("CREATE", target, options, new=obj)
         key = (target.key[0], obj["metadata"]["name"])
         found = self.store.get(resource.storage, key)
         if found is not None:
@@ -89,32 +90,6 @@ class Operations:
         if options.dry_run:
             return obj
         return self.store.put(resource.storage, key, obj).obj
-
-    @staticmethod
-    def _addressed(body: Object, target: Target) -> Object:
-        """Compare the object's own name and namespace with the path."""
-        given = body.get("metadata") or {}
-        if not isinstance(given, dict):
-            kind = target.resource.kind
-            raise bad_request(
-                f'{kind} in version "{target.resource.version}" cannot be handled as a {kind}: '
-                "json: cannot unmarshal string into Go value of type v1.ObjectMeta"
-            )
-        namespace = given.get("namespace")
-        if target.resource.namespaced and namespace and namespace != target.namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the "
-                "request"
-            )
-        name = given.get("name")
-        if target.name and name and name != target.name:
-            raise bad_request(
-                f"the name of the object ({name}) does not match the name on the URL "
-                f"({target.name})"
-            )
-        if target.name and not name:
-            given = {**given, "name": target.name}
-        return {**body, "metadata": given}
 
     def _require_namespace(self, target: Target, obj: Object) -> None:
         resource = target.resource
@@ -158,13 +133,15 @@ class Operations:
     # ------------------------------------------------------------------ changing
 
     def update(self, target: Target, body: Any, options: WriteOptions) -> Object:
-        """Replace an object (PUT).
+        """Replace an object (PUT); some kinds are created where there is none.
 
         Raises:
             APIError: it may not be replaced (400, 404, 409, 422).
         """
         resource = target.resource
-        body = self._addressed(intake.expect_kind(body, resource), target)
+        if resource.kind in strategies.MADE_BY_REPLACING and not self.has(target):
+            return self.create(target, body, options)
+        body = intake.addressed(intake.expect_kind(body, resource), target)
         old = self.read(target)
         obj = intake.Decoder(resource, options).read(body)
         given = obj["metadata"]
@@ -187,7 +164,7 @@ class Operations:
         changed = patches.apply(kind, shaped, patch, resource)
         if not isinstance(changed, dict):
             raise patches.rejected()
-        body = self._addressed(intake.expect_kind(changed, resource), target)
+        body = intake.addressed(intake.expect_kind(changed, resource), target)
         obj = intake.Decoder(resource, options).read(body, patches.quoted(kind, body, patch))
         return self.commit(target, old, obj, options)
 
@@ -219,7 +196,7 @@ class Operations:
             APIError: other managers own what would change (409), or a rule is broken.
         """
         resource = target.resource
-        config = self._addressed(intake.readable_config(config, resource), target)
+        config = intake.addressed(intake.readable_config(config, resource), target)
         stored = self.store.get(resource.storage, target.key)
         if stored is None and target.subresource:
             raise not_found(resource.group, resource.plural, target.name)

@@ -42,8 +42,6 @@ class Proposal:
     """Collects what the client is told in Warning headers."""
     nameless: bool = False
     """Whether a whole collection is deleted, so that no object was named."""
-    applied: bool = False
-    """Whether a create came as server-side apply, so that only `patch` was asked for so far."""
 
     @property
     def name(self) -> str:
@@ -52,6 +50,12 @@ class Proposal:
             return ""
         given = self.new["metadata"].get("name", "") if self.new and "metadata" in self.new else ""
         return self.target.name or str(given)
+
+    @property
+    def made_by_name(self) -> bool:
+        """Tell whether a PUT or an apply creates: `create` was not asked for so far."""
+        door = self.target.subresource
+        return self.operation == "CREATE" and bool(self.target.name) and not door
 
     @property
     def kind(self) -> tuple[str, str, str]:
@@ -81,7 +85,7 @@ class Proposals:
     def __init__(self) -> None:
         self.judges: list[Judge] = []
 
-    def judge(  # noqa: PLR0913 - what admission attributes consist of
+    def judge(
         self,
         operation: Operation,
         target: Target,
@@ -89,7 +93,6 @@ class Proposals:
         *,
         new: Object | None = None,
         old: Object | None = None,
-        applied: bool = False,
     ) -> None:
         """Ask every judge; what the server does by itself needs no leave.
 
@@ -109,7 +112,6 @@ class Proposals:
             _shown(options, operation),
             options.warnings,
             nameless=isinstance(options, DeleteOptions) and options.collection,
-            applied=applied,
         )
         for judge in self.judges:
             judge(proposal)

@@ -1,6 +1,6 @@
 """Rights that the server asks for beside the one that a request needs to get in.
 
-- An apply that makes an object needs `create`, too.
+- An apply, or a replacement, that makes an object needs `create`, too.
 - Who sets an owner that waits for its dependents needs `update` on the owner's finalizers, and who
   adds an owner to an existing object `delete` on that object, as the admission plugin
   OwnerReferencesPermissionEnforcement has it. kube-apiserver does not run it unless told so; some
@@ -36,7 +36,7 @@ class Rights:
         """
         if not self._authorizer.enabled or MASTERS in proposal.user.groups:
             return
-        if proposal.applied:
+        if proposal.made_by_name:
             self._authorizer.require(proposal.user, _about(proposal, "create"))
         self._judge_owners(proposal)
         self._judge_grants(proposal)

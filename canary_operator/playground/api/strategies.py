@@ -128,6 +128,13 @@ def of(resource: Resource) -> Strategy:
     return STRATEGIES.get(resource.kind, PLAIN)
 
 
+MADE_BY_REPLACING = (
+    *("ClusterRole", "ClusterRoleBinding", "Endpoints", "Event"),
+    *("Lease", "Role", "RoleBinding", "Service"),
+)
+"""Kinds of which a replacement (PUT) makes an object that is not there."""
+
+
 def replaces_known_versions(resource: Resource) -> bool:
     """Tell whether a replacement must name the version that it replaces."""
     return resource.custom or resource.kind == "Lease"

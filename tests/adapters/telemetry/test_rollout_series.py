@@ -9,7 +9,7 @@ from canary_operator.domain.phase import Phase
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.ports import Key, Look, Rollout
-from canary_operator.testing.builders import template
+from canary_operator.testing.builders import spec, template
 from tests.adapters.telemetry.conftest import PREFIX, Life, series, total
 
 WEB = (("namespace", "demo"), ("rollout", "web"))
@@ -62,6 +62,16 @@ async def test_what_may_happen_is_counted_from_zero(life: Life) -> None:
     assert set(series(life.registry, "rollbacks_total").values()) == {0}
     assert total(life.registry, "rollbacks_total", reason="NoData") == 0
     assert labels(reason="NoData") in series(life.registry, "rollbacks_total")
+
+
+async def test_metrics_that_are_renamed_leave_nothing_behind(life: Life) -> None:
+    await life.release(template=template("v2"))
+    for turn in range(5):
+        metric = {"name": f"rate-{turn}", "successRate": {"min": 99}}
+        await life.release(analysis={**spec()["analysis"], "metrics": [metric]})
+        await life.pass_time(6)
+    found = {dict(key)["metric"] for key in series(life.registry, "checks_total")}
+    assert found == {"rate-4"}
 
 
 async def test_an_approval_is_a_condition(life: Life) -> None:

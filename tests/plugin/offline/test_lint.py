@@ -239,6 +239,13 @@ ROWS = {
         {"spec.traffic": {"istio": {"hosts": ["a.example", "b.example"]}}},
         Operator(allowed_hosts=("demo/a.example",)),
     ),
+    "a host that no list can allow": Row(
+        "host-not-allowed",
+        ERROR,
+        (*SPEC, "traffic", "istio", "hosts", 0),
+        "it reaches Services of every namespace. Name the hosts instead.",
+        {"spec.traffic": {"istio": {"hosts": ["*.local"]}}},
+    ),
     "hosts that some list has to have": Row(
         "host-needs-permission",
         INFO,

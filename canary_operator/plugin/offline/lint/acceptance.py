@@ -6,7 +6,7 @@ from typing import Any
 
 from canary_operator.domain.acceptance import check_named_ports
 from canary_operator.domain.errors import HostNotAllowedError, InvalidSpecError
-from canary_operator.domain.hosts import check_hosts, own_hosts
+from canary_operator.domain.hosts import can_be_allowed, check_hosts, own_hosts
 from canary_operator.domain.promql import QueryTemplateError, template_variables
 from canary_operator.domain.situation import Settings
 from canary_operator.domain.spec import ServiceSpec
@@ -50,8 +50,10 @@ def missing_ports(at: Rollout) -> Iterator[Note]:
 def refused_hosts(at: Rollout) -> Iterator[Note]:
     """Hosts that are not on the operator's allow-list, where the list is known."""
     allowed = at.operator.allowed_hosts
-    for place, host in _foreign_hosts(at) if allowed is not None else ():
-        namespace = at.document.namespace or DEFAULT_NAMESPACE
+    namespace = at.document.namespace or DEFAULT_NAMESPACE
+    for place, host in _foreign_hosts(at):
+        if allowed is None and can_be_allowed(host, namespace):
+            continue
         try:
             check_hosts([host], own=frozenset(), namespace=namespace, allowed=allowed or ())
         except HostNotAllowedError as error:
@@ -60,9 +62,9 @@ def refused_hosts(at: Rollout) -> Iterator[Note]:
 
 def hosts_that_need_a_list(at: Rollout) -> Iterator[Note]:
     """Hosts that somebody has to allow, where the list is not known."""
-    foreign = [*_foreign_hosts(at)] if at.operator.allowed_hosts is None else []
-    if foreign:
-        namespace = at.document.namespace or DEFAULT_NAMESPACE
+    namespace = at.document.namespace or DEFAULT_NAMESPACE
+    foreign = [one for one in _foreign_hosts(at) if can_be_allowed(one[1], namespace)]
+    if foreign and at.operator.allowed_hosts is None:
         flags = " ".join(f"--allowed-host {namespace}/{host}" for _, host in foreign)
         yield Note(
             foreign[0][0],
