@@ -19,7 +19,7 @@ from tests.support.bed import (
 )
 from tests.support.clusters import DEFINITION_FOLDERS, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("authors")]
 
 LONG = {**quick_spec()["strategy"], "steps": [{"weight": 20, "hold": "10m"}]}
 FLAGS = ("--allowed-host=*.example.com", "--log-level=debug")

@@ -33,7 +33,7 @@ from tests.adapters.metrics.pretender import (
 from tests.support.bed import EVENTS, condition, open_cluster, quick_spec, template
 from tests.support.clusters import DEFINITION_FOLDERS, Cluster, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("hostile")]
 
 BODY = "b0dy-s3cret"
 TOKEN = "t0ken-s3cret"

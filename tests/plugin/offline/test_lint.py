@@ -375,6 +375,13 @@ ROWS = {
         {"spec.strategy.steps.1.approval": True},
     ),
     "a pause": Row("paused", INFO, (*SPEC, "paused"), "no weight is raised", {"spec.paused": True}),
+    "a request that every apply repeats": Row(
+        "request-in-manifest",
+        WARNING,
+        ("metadata", "annotations", "canary-operator.dev/request"),
+        "every apply asks for it again. Take it out, and ask with `kubectl canary promote web`.",
+        {"metadata.annotations": {"canary-operator.dev/request": "promote/97f214162a"}},
+    ),
     # Time
     "a hold that is shorter than a check": Row(
         "short-hold",

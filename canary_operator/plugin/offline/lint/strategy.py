@@ -1,8 +1,9 @@
-"""Advice about the steps: how far each goes, and who lets it go on."""
+"""Advice about the way: how far each step goes, and who lets it go on."""
 
 from collections.abc import Iterator, Sequence
 
 from canary_operator.domain.spec.schema import Place
+from canary_operator.domain.words import REQUEST_ANNOTATION
 from canary_operator.plugin.offline.lint.findings import Severity
 from canary_operator.plugin.offline.lint.rules import Note, Rollout, Rule, SpecRule
 
@@ -72,8 +73,22 @@ def left_paused(at: Rollout) -> Iterator[Note]:
         )
 
 
+def request_in_a_manifest(at: Rollout) -> Iterator[Note]:
+    """The operator removes a request it has answered, and every apply of the file asks again."""
+    asked = (at.document.metadata.get("annotations") or {}).get(REQUEST_ANNOTATION)
+    if asked is not None:
+        yield Note(
+            ("metadata", "annotations", REQUEST_ANNOTATION),
+            f"The request {asked!r} is in the manifest: it is answered once and removed, and every "
+            "apply asks for it again.",
+            f"Take it out, and ask with `kubectl canary {str(asked).partition('/')[0]} "
+            f"{at.document.name or 'NAME'}`.",
+        )
+
+
 STRATEGY_RULES: tuple[SpecRule, ...] = (
     Rule("weight-jump", Severity.WARNING, weight_jump),
     Rule("approval-at-the-end", Severity.INFO, approval_at_the_end),
     Rule("paused", Severity.INFO, left_paused),
+    Rule("request-in-manifest", Severity.WARNING, request_in_a_manifest),
 )
