@@ -9,20 +9,22 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import pytest_asyncio
 
-from canary_operator.playground.client import APPLY, Resource
+from canary_operator.playground.client import Manifest, Resource
 from canary_operator.playground.operator_process import OperatorProcess
 from tests.support.bed import Bed, Release, bed_around, open_cluster, quick_spec, template
-from tests.support.clusters import DEFINITION_FOLDERS, Cluster, eventually
+from tests.support.clusters import DEFINITION_FOLDERS, eventually
 from tests.support.counting import OPERATOR, READS
+from tests.support.rights import KINDS_OF_RIGHTS, give_rights, manifests
 
-RBAC = "rbac.authorization.k8s.io"
-NAMESPACE = "operators"
+NAMESPACE = "canary-operator"
+FIRST, SECOND = "canary-operator", "second"
 LEASE = "canary-operator"
 LEASES = Resource("leases", "coordination.k8s.io")
 MOST_SECONDS = 15.0
@@ -75,39 +77,16 @@ def leads(operator: OperatorProcess) -> str:
     return found[-1] if found else ""
 
 
-async def account(cluster: Cluster, name: str, folder: Path) -> Path:
-    """Make a ServiceAccount that may do everything, and return its kubeconfig."""
-    meta = {"name": name, "namespace": NAMESPACE}
-    objects = [
-        (Resource("namespaces", namespaced=False), {"metadata": {"name": NAMESPACE}}),
-        (Resource("serviceaccounts"), {"metadata": meta}),
-        (
-            Resource("clusterroles", RBAC, namespaced=False),
-            {
-                "metadata": {"name": "everything"},
-                "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
-            },
-        ),
-        (
-            Resource("clusterrolebindings", RBAC, namespaced=False),
-            {
-                "metadata": {"name": f"everything-{name}"},
-                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "everything"},
-                "subjects": [{"kind": "ServiceAccount", **meta}],
-            },
-        ),
-    ]
-    for resource, body in objects:
-        kinds = {"namespaces": "Namespace", "serviceaccounts": "ServiceAccount"}
-        kinds |= {"clusterroles": "ClusterRole", "clusterrolebindings": "ClusterRoleBinding"}
-        group = f"{RBAC}/v1" if resource.group else "v1"
-        manifest = {"apiVersion": group, "kind": kinds[resource.plural], **body}
-        place = NAMESPACE if resource.namespaced else None
-        await cluster.client.patch(
-            resource, body["metadata"]["name"], manifest, place, ctype=APPLY, fieldManager="tests"
-        )
-    access = await cluster.service_account(NAMESPACE, name)
-    return access.write_kubeconfig(folder / f"{name}.kubeconfig")
+def rights_of_the_second() -> list[Manifest]:
+    """Return the rights of the manifests, for a ServiceAccount of another name."""
+    documents = deepcopy(manifests(*KINDS_OF_RIGHTS))
+    for document in documents:
+        if document["kind"] == "ServiceAccount":
+            document["metadata"]["name"] = SECOND
+        for subject in document.get("subjects", ()):
+            document["metadata"]["name"] += f"-{SECOND}"
+            subject["name"] = SECOND
+    return documents
 
 
 @pytest_asyncio.fixture
@@ -116,17 +95,16 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
     flags = ["--leader-election", f"--leader-election-namespace={NAMESPACE}"]
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(open_cluster(tmp_path, *DEFINITION_FOLDERS))
-        files = [await account(cluster, name, tmp_path) for name in ("first", "second")]
-        bed = await stack.enter_async_context(
-            bed_around(cluster, tmp_path, files[0], arguments=flags)
-        )
+        bed = await stack.enter_async_context(bed_around(cluster, tmp_path, flags))
 
         async def led() -> bool:
             return bool(leads(bed.operator))
 
         await eventually(led)
+        account = await give_rights(cluster, rights_of_the_second())
+        kubeconfig = account.access.write_kubeconfig(tmp_path / "second.kubeconfig")
         second = OperatorProcess(
-            files[1], bed.prometheus.url, tmp_path / "second.log", arguments=flags
+            kubeconfig, bed.prometheus.url, tmp_path / "second.log", arguments=flags
         )
         await stack.enter_async_context(second)
 
@@ -136,6 +114,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
         await eventually(standing_by)
         yield Two(bed, bed.operator, second)
         assert "Traceback" not in second.log.read_text(), second.log.read_text()
+        assert not cluster.denied(account.user)
 
 
 async def release_under_way(two: Two) -> Release:
@@ -154,12 +133,12 @@ async def test_a_killed_leader_is_replaced_and_never_two_write(two: Two) -> None
     assert await two.until_led_by_another_than(before) < MOST_SECONDS
     await release.until_phase("RolledBack")
     assert await release.route_weight() == 0
-    assert two.writers() == ["first", "second"]
+    assert two.writers() == [FIRST, SECOND]
     await two.first.start()  # it stands by now
     await release.apply(template=template("v3"))
     release.traffic.canary.error_rate = 0.0
     await release.until_weight(20)
-    assert two.writers() == ["first", "second"]
+    assert two.writers() == [FIRST, SECOND]
 
 
 async def test_a_leader_that_is_told_to_stop_hands_over_at_once(two: Two) -> None:
@@ -173,7 +152,7 @@ async def test_a_leader_that_is_told_to_stop_hands_over_at_once(two: Two) -> Non
     await release.until(lambda s: s["phase"] == "Stable" and s.get("history"))
     weights = {status.get("weight") for status in release.seen[written:]}
     assert weights <= {20, 0}
-    assert two.writers() == ["first", "second"]
+    assert two.writers() == [FIRST, SECOND]
 
 
 async def test_a_frozen_leader_that_wakes_writes_nothing(two: Two) -> None:
@@ -192,5 +171,5 @@ async def test_a_frozen_leader_that_wakes_writes_nothing(two: Two) -> None:
     await eventually(noticed)
     await release.apply(template=template("v3"))
     await release.until_weight(20)
-    assert two.writers() == ["first", "second"]
+    assert two.writers() == [FIRST, SECOND]
     assert leads(two.second) == await two.holder()
