@@ -3,11 +3,8 @@
 import asyncio
 import socket
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException
@@ -43,42 +40,8 @@ from canary_operator.domain.situation import Settings
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Ticker
-from canary_operator.ports import Key, Ports
-
-
-class ConfigurationError(Exception):
-    """The operator cannot start as it was told to; the message says what to change."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrometheusOptions:
-    """Where measurements come from."""
-
-    address: str
-    timeout: timedelta = timedelta(seconds=5)
-    scrape_interval: timedelta = timedelta(seconds=15)
-    ca_file: Path | None = None
-    bearer_token_file: Path | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says."""
-
-    prometheus: PrometheusOptions
-    namespaces: tuple[str, ...] = ()
-    """Namespaces to watch; empty means all."""
-    allowed_hosts: tuple[str, ...] = ()
-    custom_queries: tuple[str, ...] | None = None
-    cluster_domain: str = "cluster.local"
-    health_address: tuple[str, int] | None = None
-    leader_election: bool | None = None
-    """None: in a cluster."""
-    leader_election_namespace: str | None = None
-    """None: the pod's own."""
-    leader_election_lease: str = "canary-operator"
-    max_concurrent_ticks: int = 16
+from canary_operator.options import ConfigurationError, Options, PrometheusOptions
+from canary_operator.ports import Ports
 
 
 def now() -> datetime:
@@ -106,12 +69,6 @@ def build(options: Options, configuration: Configuration) -> Parts:
         ConfigurationError: the options contradict where this runs.
         ValueError: an address is no URL.
     """
-    settings = Settings(
-        scrape_interval=options.prometheus.scrape_interval,
-        cluster_domain=options.cluster_domain,
-        allowed_hosts=options.allowed_hosts,
-        custom_queries=options.custom_queries,
-    )
     caches = Caches()
     telemetry = OperatorTelemetry(
         version("canary-operator"), lambda: election is None or election.leading
@@ -120,8 +77,14 @@ def build(options: Options, configuration: Configuration) -> Parts:
     lease_client = Client(configuration, telemetry.answered)
     election = _election(options, lease_client)
     client = _client(configuration, telemetry, election)
+    settings = _settings(options)
     metrics = PrometheusMetrics(_connection(options.prometheus), settings, telemetry.queried)
     events = ClusterEvents(client, socket.gethostname(), now)
+    checks = Checks(metrics, lambda key: scheduler.wake(key))  # noqa: PLW0108 - made below
+
+    async def close_metrics() -> None:
+        metrics.close()
+
     ports = Ports(
         rollouts=ClusterRollouts(client, caches),
         workloads=ClusterWorkloads(client, caches),
@@ -129,38 +92,37 @@ def build(options: Options, configuration: Configuration) -> Parts:
         metrics=metrics,
         events=events,
     )
-
-    def wake(key: Key) -> None:
-        scheduler.wake(key)
-
-    async def read_everything() -> None:
-        await catch_up(client, followed(caches), options.namespaces)
-
-    def forget() -> None:
-        ticker.forget_all()
-        events.drop()
-
-    async def close_metrics() -> None:
-        metrics.close()
-
-    checks = Checks(metrics, wake)
     ticker = Ticker(ports, settings, checks, now, telemetry)
     scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)
-    names = (each.resource.full_name for each in followed(caches))
-    filling = Filling(names, ROLLOUTS.full_name)
+    filling = Filling((each.resource.full_name for each in followed(caches)), ROLLOUTS.full_name)
     return Parts(
         login=login_with(load_configuration, trace(filling.asked, telemetry.answered)),
         followed=followed(caches),
         scheduler=scheduler,
         checks=checks,
         election=election,
-        term=Term(scheduler, checks, read_everything, caches.all_rollouts, forget),
+        term=Term(
+            scheduler,
+            checks,
+            catch_up=lambda: catch_up(client, followed(caches), options.namespaces),
+            all_rollouts=caches.all_rollouts,
+            forgetting=(ticker.forget_all, events.drop),
+        ),
         health=_health(scheduler, events, election, filling),
         filling=filling,
         exposition=telemetry.exposition,
         starting=(events.start,),
         finishing=(events.stop,),
         closing=(close_metrics, client.close, lease_client.close),
+    )
+
+
+def _settings(options: Options) -> Settings:
+    return Settings(
+        scrape_interval=options.prometheus.scrape_interval,
+        cluster_domain=options.cluster_domain,
+        allowed_hosts=options.allowed_hosts,
+        custom_queries=options.custom_queries,
     )
 
 

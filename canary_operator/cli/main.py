@@ -128,12 +128,8 @@ def run(**flags: Any) -> None:
     """
     # Imported here, so that --help and the other commands start without the Kubernetes client.
     from canary_operator.cli.logs import StartError, set_up_logs
-    from canary_operator.wiring import (
-        ConfigurationError,
-        Options,
-        PrometheusOptions,
-        run_operator,
-    )
+    from canary_operator.options import ConfigurationError, Options, PrometheusOptions
+    from canary_operator.wiring import run_operator
 
     set_up_logs(flags["log_level"], flags["log_format"])
     timeout: timedelta = flags["prometheus_timeout"]

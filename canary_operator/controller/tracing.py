@@ -8,14 +8,13 @@ from typing import Any
 
 import aiohttp
 
+from canary_operator.adapters.cluster.connection import OnAnswer
+
 DISCOVERY = "discovery"
 """Stands for the resource where kopf asks which resources there are."""
 
 OnRequest = Callable[[str, str, str], None]
 """Told of every request that is sent: verb, resource, namespace (empty for all)."""
-
-OnAnswer = Callable[[str, str, int, float], None]
-"""Told of every answer: verb, resource, status code (0: no answer), seconds."""
 
 
 @dataclass(frozen=True, slots=True)

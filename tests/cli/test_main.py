@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from canary_operator import wiring
 from canary_operator.cli import logs
 from canary_operator.cli.main import main, run
-from canary_operator.wiring import Options, PrometheusOptions
+from canary_operator.options import Options, PrometheusOptions
 
 ADDRESS = "http://prometheus:9090"
 DEFAULTS = Options(PrometheusOptions(ADDRESS), health_address=("", 8080))

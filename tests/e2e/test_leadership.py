@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest_asyncio
 
+from canary_operator.playground.api.requests import Request
 from canary_operator.playground.client import Manifest, Resource
 from canary_operator.playground.operator_process import OperatorProcess
 from tests.support.bed import Bed, Release, bed_around, open_cluster, quick_spec, template
 from tests.support.clusters import DEFINITION_FOLDERS, eventually
-from tests.support.counting import OPERATOR, READS
+from tests.support.counting import OPERATOR, READS, breakdown
 from tests.support.rights import KINDS_OF_RIGHTS, give_rights, manifests
 
 NAMESPACE = "canary-operator"
@@ -47,12 +48,16 @@ class Two:
 
         Events are left out: they change nothing. So are Leases, which both write.
         """
-        writes = [
-            request.user.rpartition(":")[2]
+        names = [request.user.rpartition(":")[2] for request in self.writes()]
+        return [who for who, _ in groupby(names)]
+
+    def writes(self) -> list[Request]:
+        """Return what both operators wrote."""
+        return [
+            request
             for request in self.bed.cluster.requests().matching(user_agent=OPERATOR)
             if request.verb not in READS and request.resource not in {"leases", "events"}
         ]
-        return [who for who, _ in groupby(writes)]
 
     async def holder(self) -> str:
         """Return the identity in the Lease; empty while nobody holds it."""
@@ -133,12 +138,12 @@ async def test_a_killed_leader_is_replaced_and_never_two_write(two: Two) -> None
     assert await two.until_led_by_another_than(before) < MOST_SECONDS
     await release.until_phase("RolledBack")
     assert await release.route_weight() == 0
-    assert two.writers() == [FIRST, SECOND]
+    assert two.writers() == [FIRST, SECOND], breakdown(two.writes())
     await two.first.start()  # it stands by now
     await release.apply(template=template("v3"))
     release.traffic.canary.error_rate = 0.0
     await release.until_weight(20)
-    assert two.writers() == [FIRST, SECOND]
+    assert two.writers() == [FIRST, SECOND], breakdown(two.writes())
 
 
 async def test_a_leader_that_is_told_to_stop_hands_over_at_once(two: Two) -> None:
@@ -152,7 +157,7 @@ async def test_a_leader_that_is_told_to_stop_hands_over_at_once(two: Two) -> Non
     await release.until(lambda s: s["phase"] == "Stable" and s.get("history"))
     weights = {status.get("weight") for status in release.seen[written:]}
     assert weights <= {20, 0}
-    assert two.writers() == [FIRST, SECOND]
+    assert two.writers() == [FIRST, SECOND], breakdown(two.writes())
 
 
 async def test_a_frozen_leader_that_wakes_writes_nothing(two: Two) -> None:
@@ -171,5 +176,5 @@ async def test_a_frozen_leader_that_wakes_writes_nothing(two: Two) -> None:
     await eventually(noticed)
     await release.apply(template=template("v3"))
     await release.until_weight(20)
-    assert two.writers() == [FIRST, SECOND]
+    assert two.writers() == [FIRST, SECOND], breakdown(two.writes())
     assert leads(two.second) == await two.holder()

@@ -75,7 +75,9 @@ def test_one_version_stands_everywhere() -> None:
     image = Dockerfile.read(REPOSITORY / "Dockerfile").stages[-1]
     labelled = [argument(each) for each in image.all("ARG") if each.text.startswith("VERSION=")]
     chart = yaml.safe_load((REPOSITORY / "deploy/chart/canary-operator/Chart.yaml").read_text())
-    heading = re.search(r"^## \[(\d[^\]]*)\]", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    heading = re.search(
+        r"^## \[(\d[^\]]*)\]", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
     assert heading is not None
     assert heading[1] == version()
     assert labelled == [{"VERSION": version()}]

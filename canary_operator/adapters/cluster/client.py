@@ -15,15 +15,13 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from importlib.metadata import version
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 
 from canary_operator.adapters.cluster.answers import Manifest, content_of, hang_up, lines_of
+from canary_operator.adapters.cluster.connection import JSON, Connection, OnAnswer
 from canary_operator.adapters.cluster.encoding import encode
 from canary_operator.adapters.cluster.errors import Call, ExpiredError, Refusal, error_of
 from canary_operator.adapters.cluster.resources import Resource
@@ -32,20 +30,15 @@ from canary_operator.domain.foreign_text import one_line
 from canary_operator.domain.objects import MANAGER
 
 Query = Mapping[str, str]
-OnAnswer = Callable[[str, str, int, float], None]
-"""Told of every answer: verb, resource, status code (0: no answer), seconds."""
-
 SecondsToWrite = Callable[[], float]
 """How long a write that begins now may take; 0 or less: none may begin."""
 
-TIMEOUT_SECONDS = 10.0
 _PAGE = 500
 _FIRST_FAILURE = 400
 _LONGEST_WORDS = 200
 """Characters of why no answer came; the library quotes what it could not read."""
 _WRITES = frozenset({"POST", "PATCH"})
 
-_JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
@@ -55,7 +48,7 @@ _LENIENT: Query = {"fieldValidation": "Ignore"}
 """For status: a CRD that is older than the operator drops what it does not know."""
 
 
-class Client:
+class Client(Connection):
     """Requests to one API server; close it at the end, or use it as a context manager."""
 
     manager = MANAGER
@@ -74,31 +67,9 @@ class Client:
             on_answer: Counts requests.
             seconds_to_write: Bounds every write, so that none outlives a term as leader.
         """
+        super().__init__(configuration)
         self._seconds_to_write = seconds_to_write
-        self._configuration = configuration
         self._on_answer = on_answer or (lambda *_: None)
-        self.timeout_seconds = TIMEOUT_SECONDS
-        """Longest wait for an answer."""
-        self.headers: Mapping[str, str] = {}
-        """Sent with every request, such as `Impersonate-User`."""
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Manifest:
         """Return one object."""
@@ -139,7 +110,7 @@ class Client:
         """Create an object; its name must not be taken."""
         meta = body["metadata"]
         call = Call("create", resource, meta["namespace"], meta["name"])
-        return await self._send("POST", call, body, _JSON, _STRICT)
+        return await self._send("POST", call, body, JSON, _STRICT)
 
     async def apply(
         self,
@@ -186,7 +157,7 @@ class Client:
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Delete one object, if it is still the one with `uid`."""
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
-        await self._send("DELETE", Call("delete", resource, namespace, name), options, _JSON)
+        await self._send("DELETE", Call("delete", resource, namespace, name), options, JSON)
 
     async def _send(
         self,
@@ -272,47 +243,3 @@ class Client:
             if not code:
                 self._on_answer(call.verb, call.counted, code, time.monotonic() - started)
             raise self.unanswered(call, error) from error
-
-    def _url(self, path: str) -> str:
-        return self._configuration.host.rstrip("/") + path
-
-    async def _exchange(
-        self, method: str, path: str, *, headers: dict[str, str], **request: Any
-    ) -> tuple[int, str | None, bytes]:
-        """Send one request, twice where a kept connection turns out to be closed."""
-        session = self._open_session()
-        headers |= await self._credentials()
-        request |= {
-            "proxy": self._configuration.proxy,
-            "server_hostname": self._configuration.tls_server_name,
-        }
-        url = self._url(path)
-        for last in (False, True):
-            try:
-                async with session.request(method, url, headers=headers, **request) as response:
-                    retry_after = response.headers.get("Retry-After")
-                    return response.status, retry_after, await response.read()
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if last:
-                    raise
-        raise AssertionError("unreachable: the second try returns or raises")
-
-    async def _credentials(self) -> dict[str, str]:
-        settings: Mapping[str, Any] = await self._configuration.auth_settings()
-        return {entry["key"]: entry["value"] for entry in settings.values()}
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # Reads the certificates of the configuration; its own requests are not used.
-            context = RESTClientObject(self._configuration).ssl_context
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context),
-                timeout=aiohttp.ClientTimeout(total=self.timeout_seconds),
-                headers={
-                    "User-Agent": f"canary-operator/{version('canary-operator')}",
-                    "Accept": _JSON,
-                    **self.headers,
-                },
-                trust_env=True,
-            )
-        return self._session

@@ -17,8 +17,8 @@ class Term:
     catch_up: Callable[[], Awaitable[None]]
     """Reads what the last leader may have written since the watches spoke."""
     all_rollouts: Callable[[], list[Key]]
-    forget: Callable[[], None]
-    """Drops what is remembered of a term, or of what is still to be told."""
+    forgetting: tuple[Callable[[], None], ...]
+    """Drop what is remembered of a term, and what is still to be told."""
 
     async def begin(self) -> None:
         """Look at every rollout, knowing all that the last leader did."""
@@ -31,4 +31,5 @@ class Term:
         """Cancel all work; what was not written yet, the next leader decides anew."""
         await self.scheduler.stop()
         await self.checks.stop()
-        self.forget()
+        for forget in self.forgetting:
+            forget()

@@ -9,7 +9,7 @@ import yaml
 from aiohttp import web
 
 from canary_operator.playground.api import admin, documents, protobuf
-from canary_operator.playground.api.auth import attributes
+from canary_operator.playground.api.auth import User, attributes
 from canary_operator.playground.api.cluster import Cluster
 from canary_operator.playground.api.dispatch import Answer, Call, Dispatcher
 from canary_operator.playground.api.errors import (
@@ -73,7 +73,9 @@ class Front:
         try:
             if fault is not None and not fault.after:
                 _break(fault, http)
-            response = await self._served(http, path, request, fault)
+            user = self._cluster.authorizer.user_of(http.headers.get("Authorization", ""))
+            request = replace(request, user=user.name)
+            response = await self._served(http, path, request, user, fault)
             if fault is not None and fault.after:
                 _break(fault, http)
         except APIError as error:
@@ -85,12 +87,9 @@ class Front:
         return response
 
     async def _served(
-        self, http: web.Request, path: Split, request: Request, fault: Fault | None
+        self, http: web.Request, path: Split, request: Request, user: User, fault: Fault | None
     ) -> web.StreamResponse:
-        authorizer = self._cluster.authorizer
-        user = authorizer.user_of(http.headers.get("Authorization", ""))
-        request = replace(request, user=user.name)
-        authorizer.require(user, attributes(request))
+        self._cluster.authorizer.require(user, attributes(request))
         resolved = resolve(path, self._cluster.registry)
         call = Call(http.method, resolved, http.query, http.headers, await _body(http), user)
         answer = self._dispatcher.answer(call)

@@ -9,6 +9,7 @@ import pytest
 from kubernetes.aio.client.configuration import Configuration
 
 from canary_operator.adapters.cluster import client as client_module
+from canary_operator.adapters.cluster import connection
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.errors import (
     AlreadyExistsError,
@@ -186,7 +187,7 @@ async def test_a_server_that_keeps_hanging_up(world: World) -> None:
 
 async def test_a_server_that_does_not_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded(world).api.faults.add(Fault(resource="services", delay=30))
-    monkeypatch.setattr(client_module, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 0.05)
     async with Client(Configuration(host=world.cluster.url)) as client:
         with pytest.raises(UnavailableError, match="did not answer"):
             await client.get(SERVICES, world.namespace, "web")

@@ -57,7 +57,12 @@ def manifest(tmp_path: Path) -> Manifest:
         pytest.param(HOST, ["--strict"], Exit.DONE, id="only something to know"),
         pytest.param(WRONG, [], Exit.FAILED, id="an error"),
         pytest.param(HOST, ["--allowed-host", "*.example.com"], Exit.DONE, id="an allowed host"),
-        pytest.param(HOST, ["--allowed-host", "a/*.example.com"], Exit.FAILED, id="a host that is not allowed"),
+        pytest.param(
+            HOST,
+            ["--allowed-host", "a/*.example.com"],
+            Exit.FAILED,
+            id="a host that is not allowed",
+        ),
         pytest.param(
             CLEAN,
             ["--strict", "--prometheus-scrape-interval", "3m"],

@@ -1,0 +1,90 @@
+"""Connections to one API server: address, trust, credentials, and how a request is sent."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+
+OnAnswer = Callable[[str, str, int, float], None]
+"""Told of every answer: verb, resource, status code (0: no answer), seconds."""
+
+TIMEOUT_SECONDS = 10.0
+JSON = "application/json"
+
+
+class Connection:
+    """Sends requests; close it at the end, or use it as a context manager."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        """Remember where the server is; nothing is sent yet."""
+        self._configuration = configuration
+        self.timeout_seconds = TIMEOUT_SECONDS
+        """Longest wait for an answer."""
+        self.headers: Mapping[str, str] = {}
+        """Sent with every request, such as `Impersonate-User`."""
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _url(self, path: str) -> str:
+        return self._configuration.host.rstrip("/") + path
+
+    async def _exchange(
+        self, method: str, path: str, *, headers: dict[str, str], **request: Any
+    ) -> tuple[int, str | None, bytes]:
+        """Send one request, twice where a kept connection turns out to be closed."""
+        session = self._open_session()
+        headers |= await self._credentials()
+        request |= {
+            "proxy": self._configuration.proxy,
+            "server_hostname": self._configuration.tls_server_name,
+        }
+        url = self._url(path)
+        for last in (False, True):
+            try:
+                async with session.request(method, url, headers=headers, **request) as response:
+                    retry_after = response.headers.get("Retry-After")
+                    return response.status, retry_after, await response.read()
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if last:
+                    raise
+        raise AssertionError("unreachable: the second try returns or raises")
+
+    async def _credentials(self) -> dict[str, str]:
+        settings: Mapping[str, Any] = await self._configuration.auth_settings()
+        return {entry["key"]: entry["value"] for entry in settings.values()}
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Reads the certificates of the configuration; its own requests are not used.
+            context = RESTClientObject(self._configuration).ssl_context
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=context),
+                timeout=aiohttp.ClientTimeout(total=self.timeout_seconds),
+                headers={
+                    "User-Agent": f"canary-operator/{version('canary-operator')}",
+                    "Accept": JSON,
+                    **self.headers,
+                },
+                trust_env=True,
+            )
+        return self._session
