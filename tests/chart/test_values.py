@@ -93,6 +93,10 @@ FREE = {
             'prometheus.address is "prometheus:9090": write a URL with http://',
             id="no URL",
         ),
+        *(
+            pytest.param({"allowedHosts": [host]}, f'allowedHosts has "{host}": write', id=host)
+            for host in ("*", "shop/*", "web.*.example.com", "api?.example.com", "a/b/example.com")
+        ),
         pytest.param(
             {"image": {"repository": "r.io:5000/o:1.2"}},
             "write the tag into image.tag",

@@ -3,6 +3,7 @@
 {{- include "canary-operator.checkPrometheus" . }}
 {{- include "canary-operator.checkImage" . }}
 {{- include "canary-operator.checkMetrics" . }}
+{{- include "canary-operator.checkHosts" . }}
 {{- if and (not .Values.leaderElection.enabled) (gt (int .Values.replicas) 1) }}
 {{- fail (printf "replicas is %d and leaderElection.enabled is false: two operators at once would write over each other. Set replicas to 1 or leaderElection.enabled to true." (int .Values.replicas)) }}
 {{- end }}
@@ -50,6 +51,15 @@
 {{- end }}
 {{- if and .serviceMonitor.enabled (not .service.enabled) }}
 {{- fail "metrics.serviceMonitor.enabled is true and metrics.service.enabled is false: a ServiceMonitor finds pods by a Service. Enable it, or use metrics.podMonitor." }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Coarser than the operator's own check, which also knows what makes an international name. */}}
+{{- define "canary-operator.checkHosts" -}}
+{{- range .Values.allowedHosts }}
+{{- if not (regexMatch "^([a-z0-9-]+/)?([*][.])*[^*?/,\\[\\][:space:]]+$" .) }}
+{{- fail (printf "allowedHosts has %q: write a host such as shop.example.com, or *.example.com for all hosts below a domain, optionally as namespace/host. * stands for whole labels at the beginning only, and not alone." .) }}
 {{- end }}
 {{- end }}
 {{- end }}
