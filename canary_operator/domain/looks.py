@@ -47,9 +47,13 @@ def slot_of(interval: timedelta) -> timedelta:
 
 
 def next_check_at(at: Situation) -> datetime | None:
-    """Return when the next check is due; None while the canary gets no traffic to measure."""
+    """Return when the next check is due.
+
+    None while the canary gets no traffic to measure, or no spec that we can read says how.
+    """
     applied = at.status.weight_applied_at
-    if at.status.phase not in ON_TRIAL or at.weight == 0 or applied is None:
+    unmeasured = at.status.phase not in ON_TRIAL or at.weight == 0
+    if at.wanted is None or unmeasured or applied is None:
         return None
     analysis, last = at.spec.analysis, at.attempt.last_check
     if last is not None:

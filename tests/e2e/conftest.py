@@ -4,14 +4,9 @@ import pytest
 import pytest_asyncio
 
 from tests.support.bed import Bed, open_bed
-from tests.support.clusters import control_plane  # noqa: F401 - a fixture
-from tests.support.realplane import RealControlPlane
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def bed(
-    control_plane: RealControlPlane | None,  # noqa: F811
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Bed]:
-    async with open_bed(control_plane, tmp_path_factory.mktemp("bed")) as bed:
+async def bed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bed]:
+    async with open_bed(tmp_path_factory.mktemp("bed")) as bed:
         yield bed

@@ -34,6 +34,7 @@ async def test_an_empty_cluster_is_ready(probed: Probed) -> None:
 
 async def test_not_ready_before_everything_was_read(probed: Probed) -> None:
     """With and without objects: kopf tells of the first in another way than of the second."""
+    probed.needs_faults()  # before anything is stopped
     await probed.bed.release()
     await probed.bed.operator.kill()
     async with probed.fault(verb="list", resource="pods", delay=SLOW_SECONDS, times=1):

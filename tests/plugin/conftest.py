@@ -3,22 +3,14 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.bed import Bed, bed_around, open_cluster
+from tests.support.bed import Bed, open_bed, open_cluster
 from tests.support.clusters import DEFINITION_FOLDERS, Cluster
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def bed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bed]:
-    """The real operator process against a Kubernetes API over HTTP.
-
-    With a control plane of its own: on a shared one, the operators of two beds would write over
-    each other.
-    """
-    folder = tmp_path_factory.mktemp("bed")
-    async with (
-        open_cluster(folder, *DEFINITION_FOLDERS) as cluster,
-        bed_around(cluster, folder) as bed,
-    ):
+    """The real operator process against a Kubernetes API over HTTP."""
+    async with open_bed(tmp_path_factory.mktemp("bed")) as bed:
         yield bed
 
 

@@ -250,15 +250,11 @@ class Bed:
 
 
 @asynccontextmanager
-async def open_bed(plane: RealControlPlane | None, folder: Path) -> AsyncIterator[Bed]:
-    """Start a bed on the real control plane, or on the embedded API where there is none."""
-    if plane is not None:
-        async with (
-            RealCluster(plane, InstantRuntime()) as cluster,
-            bed_around(cluster, folder) as bed,
-        ):
-            yield bed
-        return
+async def open_bed(folder: Path) -> AsyncIterator[Bed]:
+    """Start a bed with a cluster of its own.
+
+    On a control plane that several share, the operators of two beds would write over each other.
+    """
     async with (
         open_cluster(folder, *DEFINITION_FOLDERS) as cluster,
         bed_around(cluster, folder) as bed,

@@ -50,7 +50,7 @@ async def every_phase(bed: Bed) -> AsyncIterator[dict[str, Release]]:
     """Bring one rollout into each phase and hold it there."""
     bed.cluster.kubelet.fail(STUCK_STABLE, Fault.UNREADY)
     try:
-        yield {
+        releases = {
             "Initializing": await _initializing(bed),
             "Stable": await _release(bed),
             "Progressing": await _progressing(bed),
@@ -59,8 +59,19 @@ async def every_phase(bed: Bed) -> AsyncIterator[dict[str, Release]]:
             "RollingBack": await _asked(bed, "abort", "RollingBack"),
             "RolledBack": await _asked(bed, "abort", "RolledBack", scaleDownDelay="1s"),
         }
+        await _settled(releases)
+        yield releases
     finally:
         bed.cluster.kubelet.heal(STUCK_STABLE)
+
+
+async def _settled(releases: Mapping[str, Release]) -> None:
+    """Wait until those at rest have told of their pods, and the last Event has been sent."""
+    ready = {"Initializing": 0, "Stable": 2, "RolledBack": 2}
+    for phase, pods in ready.items():
+        counts = {"replicas": 2, "readyReplicas": pods}
+        await releases[phase].until(lambda status, counts=counts: counts.items() <= status.items())
+    await releases["RolledBack"].until_event("RolledBack")
 
 
 async def _release(bed: Bed, *, wait: bool = True, **strategy: Any) -> Release:

@@ -10,6 +10,7 @@ import pytest
 from canary_operator.crd import custom_resource_definition
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.situation import Settings
+from canary_operator.domain.status import Verdict
 from canary_operator.ports import Key
 from canary_operator.testing.builders import spec, template
 from canary_operator.testing.driver import Driver
@@ -104,3 +105,29 @@ async def test_a_spec_that_an_older_operator_cannot_read_leaves_the_recorded_one
     assert "unknown field spec.strategy.tempo" in driver.status.message
     await driver.pass_time(300)
     assert driver.status.phase is Phase.STABLE, "it goes on by the steps that were accepted"
+
+
+async def test_a_record_that_an_older_operator_cannot_read_leaves_everything_as_it_is() -> None:
+    world = World(key=Key("demo", "web"), spec=spec())
+    driver = Driver(world)
+    await driver.work()
+    world.edit(template=template("v2"))
+    while driver.status.weight != 20:
+        await driver.pass_time(1)
+    strategy = {**spec()["strategy"], "tempo": "slow"}
+    world.edit(strategy=strategy)
+    newer = (
+        replace(each, settings={**each.settings, "strategy": strategy}) for each in world.records
+    )
+    world.records = list(newer)
+    route, deployments = world.route, {k: replace(v) for k, v in world.deployments.items()}
+    world.verdict = Verdict.FAIL
+    driver.start()
+    await driver.pass_time(300)
+    assert "unknown field spec.strategy.tempo" in driver.status.message
+    assert (world.route, world.deployments) == (route, deployments)
+    assert (driver.status.phase, driver.status.weight) == (Phase.PROGRESSING, 20)
+
+    world.edit(strategy=spec()["strategy"])  # the field is taken out of the manifest
+    await driver.pass_time(300)
+    assert driver.status.phase is Phase.ROLLED_BACK, "it is judged again"
