@@ -67,10 +67,8 @@ async def every_phase(bed: Bed) -> AsyncIterator[dict[str, Release]]:
 
 async def _settled(releases: Mapping[str, Release]) -> None:
     """Wait until those at rest have told of their pods, and the last Event has been sent."""
-    ready = {"Initializing": 0, "Stable": 2, "RolledBack": 2}
-    for phase, pods in ready.items():
-        counts = {"replicas": 2, "readyReplicas": pods}
-        await releases[phase].until(lambda status, counts=counts: counts.items() <= status.items())
+    for phase in ("Stable", "RolledBack"):
+        await releases[phase].until(lambda s: s["replicas"] == s["readyReplicas"] == 2)
     await releases["RolledBack"].until_event("RolledBack")
 
 
