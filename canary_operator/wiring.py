@@ -33,15 +33,16 @@ from canary_operator.controller.health import Health, no_endless_tick, unless
 from canary_operator.controller.leadership.election import Election
 from canary_operator.controller.leadership.rules import Times
 from canary_operator.controller.leadership.term import Term
-from canary_operator.controller.login import login_with
+from canary_operator.controller.login import Login, login_with
 from canary_operator.controller.operator import Address, Parts, run
+from canary_operator.controller.relisting import Relisting
 from canary_operator.controller.tracing import trace
 from canary_operator.domain.situation import Settings
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Ticker
 from canary_operator.options import ConfigurationError, Options, PrometheusOptions
-from canary_operator.ports import Ports
+from canary_operator.ports import Key, Ports
 
 
 def now() -> datetime:
@@ -71,7 +72,7 @@ def build(options: Options, configuration: Configuration) -> Parts:
     """
     caches = Caches()
     telemetry = OperatorTelemetry(
-        version("canary-operator"), lambda: election is None or election.leading
+        version("canary-operator"), lambda: election is None or election.working
     )
     # Its own, so that busy ticks hold up no renewal.
     lease_client = Client(configuration, telemetry.answered)
@@ -95,8 +96,9 @@ def build(options: Options, configuration: Configuration) -> Parts:
     ticker = Ticker(ports, settings, checks, now, telemetry)
     scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)
     filling = Filling((each.resource.full_name for each in followed(caches)), ROLLOUTS.full_name)
+    relisting = _relisting(options, client, caches, scheduler)
     return Parts(
-        login=login_with(load_configuration, trace(filling.asked, telemetry.answered)),
+        login=_login(telemetry, filling, relisting),
         followed=followed(caches),
         scheduler=scheduler,
         checks=checks,
@@ -112,9 +114,25 @@ def build(options: Options, configuration: Configuration) -> Parts:
         filling=filling,
         exposition=telemetry.exposition,
         starting=(events.start,),
-        finishing=(events.stop,),
+        finishing=(relisting.stop, events.stop),
         closing=(close_metrics, client.close, lease_client.close),
     )
+
+
+def _relisting(options: Options, client: Client, caches: Caches, scheduler: Scheduler) -> Relisting:
+    async def read_again(name: str) -> frozenset[Key]:
+        these = [each for each in followed(caches) if each.resource.full_name == name]
+        return await catch_up(client, these, options.namespaces)
+
+    return Relisting(read_again, scheduler.wake)
+
+
+def _login(telemetry: OperatorTelemetry, filling: Filling, relisting: Relisting) -> Login:
+    def asked(verb: str, resource: str, namespace: str) -> None:
+        filling.asked(verb, resource, namespace)
+        relisting.asked(verb, resource, namespace)
+
+    return login_with(load_configuration, trace(asked, telemetry.answered))
 
 
 def _settings(options: Options) -> Settings:

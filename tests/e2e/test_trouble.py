@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from canary_operator.controller.settings import RECONNECT_SECONDS
 from canary_operator.playground.api.faults import Fault, Faults
+from canary_operator.playground.client import DEPLOYMENTS, NotFoundError, Resource
 from tests.support.bed import (
     VIRTUAL_SERVICES,
     Bed,
@@ -31,6 +32,7 @@ from tests.support.counting import OPERATOR, WATCHES, asked, breakdown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+SERVICES = Resource("services")
 STRATEGY = {
     **quick_spec()["strategy"],
     "steps": [{"weight": 20, "hold": "0s"}, {"weight": 50, "hold": "0s"}],
@@ -197,6 +199,35 @@ async def test_a_compacted_history_is_listed_anew(
     embedded.api.cluster.store.compact()
     faults.remove(number)
     await check_ends(bed, good, bad)
+
+
+async def test_what_is_deleted_in_a_gap_of_the_watches_comes_back(
+    bed: Bed, embedded: EmbeddedCluster, faults: Faults
+) -> None:
+    release = await bed.release(**QUICK)
+    await release.until_weight(0)
+    number = faults.add(Fault(user_agent=WATCHES, status=503))
+    embedded.api.cluster.store.end_watches()
+
+    async def refused() -> bool:
+        return faults.hits(number) > 3
+
+    await eventually(refused)
+    gone = [(SERVICES, "web-canary"), (VIRTUAL_SERVICES, "web"), (DEPLOYMENTS, "web-canary")]
+    for resource, name in gone:
+        await bed.client.delete(resource, name, release.namespace)
+    embedded.api.cluster.store.compact()
+    faults.remove(number)
+
+    async def back() -> bool:
+        for resource, name in gone:
+            try:
+                await bed.client.get(resource, name, release.namespace)
+            except NotFoundError:
+                return False
+        return True
+
+    await eventually(back)
 
 
 async def test_a_missing_right_is_named_and_heals(bed: Bed, faults: Faults) -> None:

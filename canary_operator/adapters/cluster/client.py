@@ -172,16 +172,20 @@ class Client(Connection):
         if method in _WRITES and query is not None:
             query = {**query, "fieldManager": self.manager}
         seconds = None if method == "GET" else self._bound(call)
-        code, started = 0, time.monotonic()
+        started = time.monotonic()
+
+        def answered(code: int) -> None:
+            self._on_answer(call.verb, call.counted, code, time.monotonic() - started)
+
         try:
             async with asyncio.timeout(seconds):
                 code, retry_after, text = await self._exchange(
                     method, call.path, params=query, headers=headers, data=data
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            answered(0)
             raise self.unanswered(call, error) from error
-        finally:
-            self._on_answer(call.verb, call.counted, code, time.monotonic() - started)
+        answered(code)
         content = content_of(text)
         if code >= _FIRST_FAILURE:
             raise self.refused(call, Refusal(code, content, retry_after))

@@ -1,6 +1,7 @@
 """What is followed by watches, and read once more by a new leader, whose watches may lag behind."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,10 @@ from canary_operator.adapters.cluster.cache import ObjectCache
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.errors import NotFoundError
 from canary_operator.adapters.cluster.resources import Resource
+from canary_operator.domain.errors import ForbiddenError
+from canary_operator.ports import Key
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,9 @@ class Followed:
     cache: ObjectCache[Any]
 
 
-async def catch_up(client: Client, followed: Sequence[Followed], namespaces: Sequence[str]) -> None:
+async def catch_up(
+    client: Client, followed: Sequence[Followed], namespaces: Sequence[str]
+) -> frozenset[Key]:
     """Bring caches up to what the API server has now, whatever their watches have told.
 
     Args:
@@ -27,31 +34,49 @@ async def catch_up(client: Client, followed: Sequence[Followed], namespaces: Seq
         followed: What to read.
         namespaces: Where; none means everywhere.
 
+    Returns:
+        The rollouts about whose objects this told something new.
+
     Raises:
         CanaryOperatorError: the API server could not be asked; what was read stays in the caches.
     """
     places: Sequence[str | None] = namespaces or (None,)
     try:
         async with asyncio.TaskGroup() as group:
-            for each in followed:
-                group.create_task(_read(client, each, places))
+            tasks = [group.create_task(_read(client, each, places)) for each in followed]
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
+    return frozenset().union(*(task.result() for task in tasks))
 
 
-async def _read(client: Client, followed: Followed, places: Sequence[str | None]) -> None:
+async def _read(client: Client, followed: Followed, places: Sequence[str | None]) -> set[Key]:
+    """Read one kind; a place that cannot be seen is left as it is, unless it is the only one."""
+    news: set[Key] = set()
+    for place in places:
+        try:
+            news |= await _read_place(client, followed, place)
+        except ForbiddenError as error:
+            if len(places) == 1:
+                raise
+            logger.warning("A namespace is left out until its rights are back: %s", error)
+    return news
+
+
+async def _read_place(client: Client, followed: Followed, place: str | None) -> set[Key]:
     cache = followed.cache
-    before = list(cache)
+    before = [held for held in cache if place in {None, held.namespace}]
     labels = followed.resource.selector
     selector = {"labelSelector": labels} if labels else {}
     present: set[str] = set()
+    news: set[Key | None] = set()
     try:
-        for place in places:
-            async for body in client.list(followed.resource, place, **selector):
-                present.add(body["metadata"]["uid"])
-                cache.saw("MODIFIED", body)
+        async for body in client.list(followed.resource, place, **selector):
+            present.add(body["metadata"]["uid"])
+            news.add(cache.saw("MODIFIED", body))
     except NotFoundError:
         pass  # its API is not installed: there is nothing to see
     for held in before:
         if held.uid not in present:
-            cache.drop(held)  # its end was not told yet
+            cache.drop(held)  # its end was not told
+            news.add(held.rollout)
+    return {key for key in news if key is not None}

@@ -45,7 +45,7 @@ class OperatorTelemetry:
         registry.register(self._rollouts)
         self._ticks, self._requests = Ticks(registry), Requests(registry)
         self._queries = Queries(registry)
-        leader = Gauge(PREFIX + "leader", "1 if this operator leads.", registry=registry)
+        leader = Gauge(PREFIX + "leader", "1 if this operator leads and works.", registry=registry)
         leader.set_function(lambda: float(leads()))
         build = Gauge(PREFIX + "build_info", "1, with the version.", ["version"], registry=registry)
         build.labels(version).set(1)

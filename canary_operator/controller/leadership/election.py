@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+import math
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from datetime import datetime
-from typing import Any, Protocol
 
 from canary_operator.adapters.cluster.errors import ApiError
+from canary_operator.controller.leadership.access import LeaseAccess, Manifest, uptime
 from canary_operator.controller.leadership.rules import (
     Observed,
     Record,
@@ -22,37 +22,12 @@ from canary_operator.domain.errors import CanaryOperatorError, ConflictError
 
 logger = logging.getLogger(__name__)
 
-Manifest = Mapping[str, Any]
 Work = Callable[[], Awaitable[None]]
 
 WRITE_MARGIN_SECONDS = 1.0
 """A write that is under way is cut off so long before others may take over."""
 _QUICK_RETRY_SECONDS = 0.5
-
-
-class LeaseAccess(Protocol):
-    """What an election needs of the API server; `adapters.cluster.leases.Lease` has it."""
-
-    async def read(self) -> Manifest | None:
-        """Return the Lease; None where it does not exist."""
-        ...
-
-    def follow(self) -> AsyncGenerator[Manifest | None, None]:
-        """Yield the Lease now and after each change, until the connection ends."""
-        ...
-
-    async def create(self, spec: Manifest) -> Manifest:
-        """Make it; ConflictError when somebody else was first."""
-        ...
-
-    async def change(self, version: str, spec: Manifest) -> Manifest:
-        """Change its spec; ConflictError when it has another version by now."""
-        ...
-
-
-def uptime() -> float:
-    """Return seconds that never go back and, on Linux, count while the machine is suspended."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+_COMPLAIN_AGAIN_SECONDS = 60.0
 
 
 async def _nothing() -> None:
@@ -91,6 +66,10 @@ class Election:
         self._renewed = 0.0
         """When the last renewal that succeeded was sent."""
         self._complaint = ""
+        self._complained_at = -math.inf
+        self._taking = False
+        """Whether a claim was sent whose answer is not known."""
+        self._begun = False
         self._task: asyncio.Task[None] | None = None
         self._begin: Work = _nothing
         self._end: Work = _nothing
@@ -99,6 +78,11 @@ class Election:
     def leading(self) -> bool:
         """Whether work may be begun."""
         return self._mine is not None and self._uptime() < self._renewed + self._times.renew_within
+
+    @property
+    def working(self) -> bool:
+        """Whether this operator leads and has begun its work: a leader that cannot is none."""
+        return self._begun and self.leading
 
     def seconds_to_write(self) -> float:
         """Return how long a write that begins now may take; 0 when none may begin."""
@@ -127,10 +111,12 @@ class Election:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._mine is None:
+        if self._mine is None and not self._taking:
             return
         try:
             async with asyncio.timeout(self._times.retry):
+                if self._mine is None:
+                    await self._is_still_mine()
                 await self._give_back()
             logger.info("Leadership given back: identity=%s", self.me)
         except (ApiError, CanaryOperatorError, TimeoutError) as error:
@@ -160,10 +146,11 @@ class Election:
             await asyncio.sleep(self._times.retry)
 
     def _complain(self, words: str) -> None:
-        """Say once what is wrong, however often it is tried."""
-        if words != self._complaint:
+        """Say what is wrong, and again each minute, however often it is tried."""
+        now = self._uptime()
+        if words != self._complaint or now - self._complained_at >= _COMPLAIN_AGAIN_SECONDS:
             logger.warning(words)
-        self._complaint = words
+            self._complaint, self._complained_at = words, now
 
     async def _stand_by(self) -> None:
         """Wait until the Lease is free, and take it; return as leader."""
@@ -183,14 +170,16 @@ class Election:
             return False
         before, sent = observed.record, self._uptime()
         spec = claim(self.me, self._times, before, self._clock())
+        self._taking = True
         try:
             if before is None:
                 taken = await self._lease.create(spec)
             else:
                 taken = await self._lease.change(before.version, spec)
         except ConflictError:
+            self._taking = False
             return False  # somebody else was quicker
-        self._mine, self._renewed = Record.read(taken), sent
+        self._mine, self._renewed, self._taking = Record.read(taken), sent, False
         return True
 
     async def _until_free(self) -> None:
@@ -238,6 +227,7 @@ class Election:
             logger.warning("Leadership lost: identity=%s; standing by", self.me)
             self._mine = None
         finally:
+            self._begun = False
             beginning.cancel()
             await asyncio.gather(beginning, return_exceptions=True)
             await self._end()
@@ -252,6 +242,7 @@ class Election:
             except Exception:
                 logger.exception("The leader cannot begin, unexpectedly")
             else:
+                self._begun = True
                 return
             await asyncio.sleep(self._times.retry)
 
@@ -276,11 +267,11 @@ class Election:
 
     async def _is_still_mine(self) -> bool:
         """Look after a conflict: a renewal may have been made whose answer was lost."""
-        left = self._renewed + self._times.renew_within - self._uptime()
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(self._times.retry):
                 manifest = await self._lease.read()
         except (ApiError, CanaryOperatorError, TimeoutError):
+            await asyncio.sleep(_QUICK_RETRY_SECONDS)
             return True  # not known: the caller tries again while there is time
         record = None if manifest is None else Record.read(manifest)
         if record is None or record.holder != self.me:

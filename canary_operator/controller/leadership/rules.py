@@ -62,7 +62,11 @@ class Observed:
     def free_at(self, me: str, times: Times) -> float:
         """Return the second of the own clock from which on `me` may take the Lease."""
         held = self.record or self.last_holder
-        if held is None or held.holder in {"", me}:
+        if (
+            held is None
+        ):  # never made, or deleted before we came: its holder finds out when it renews
+            return self.since + 2 * times.retry
+        if held.holder in {"", me}:
             return self.since
         return self.since + (held.duration or times.lease)
 

@@ -14,7 +14,7 @@ class Term:
 
     scheduler: Scheduler
     checks: Checks
-    catch_up: Callable[[], Awaitable[None]]
+    catch_up: Callable[[], Awaitable[object]]
     """Reads what the last leader may have written since the watches spoke."""
     all_rollouts: Callable[[], list[Key]]
     forgetting: tuple[Callable[[], None], ...]

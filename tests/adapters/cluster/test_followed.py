@@ -1,5 +1,7 @@
 """Caches of a new leader are brought up to what the API server has."""
 
+import pytest
+
 from canary_operator.adapters.cluster.followed import Followed, catch_up
 from canary_operator.adapters.cluster.resources import (
     DEPLOYMENTS,
@@ -8,8 +10,11 @@ from canary_operator.adapters.cluster.resources import (
     VIRTUAL_SERVICES,
     Resource,
 )
+from canary_operator.domain.errors import ForbiddenError
 from canary_operator.domain.objects import ROLLOUT_LABEL
+from canary_operator.playground.api import Fault
 from tests.adapters.cluster.world import World
+from tests.support.clusters import EmbeddedCluster
 
 LABELS = {ROLLOUT_LABEL: "web"}
 
@@ -57,3 +62,31 @@ async def test_a_kind_that_is_not_installed_is_empty(world: World) -> None:
     ]
     await catch_up(world.client, caches, [world.namespace])
     assert len(world.caches.virtual_services) == 0
+
+
+async def test_what_was_new_is_told(world: World) -> None:
+    rollout = await world.rollout()
+    caches = followed(world, ROLLOUTS, SERVICES)
+    await catch_up(world.client, caches, [world.namespace])
+    assert await catch_up(world.client, caches, [world.namespace]) == {rollout.key}, (
+        "as every event"
+    )
+    await world.delete(ROLLOUTS, "web")
+    assert await catch_up(world.client, caches, [world.namespace]) == {rollout.key}
+    assert not await catch_up(world.client, caches, [world.namespace])
+
+
+async def test_a_namespace_without_rights_holds_up_no_other(world: World) -> None:
+    if not isinstance(world.cluster, EmbeddedCluster):
+        pytest.skip("needs injected faults")
+    await world.rollout()
+    await world.rollout("api")
+    await world.delete(ROLLOUTS, "api")
+    gone = await world.cluster.namespace()
+    words = 'User "op" cannot list resource "canaryrollouts" in API group "canary-operator.dev"'
+    fault = Fault(verb="list", namespace=gone, status=403, message=words)
+    world.cluster.api.faults.add(fault)
+    await catch_up(world.client, followed(world, ROLLOUTS), [gone, world.namespace])
+    assert [held.name for held in world.caches.rollouts] == ["web"]
+    with pytest.raises(ForbiddenError):
+        await catch_up(world.client, followed(world, ROLLOUTS), [gone])

@@ -58,6 +58,8 @@ class Line:
     answers_are_lost: bool = False
     watch_is_silent: bool = False
     delay: float = 0.01
+    answer_delay: float = 0.0
+    """How much later the answer to a write comes."""
     reads: int = 0
 
     async def _reach(self) -> None:
@@ -65,7 +67,8 @@ class Line:
         if self.down:
             raise UnavailableError("The API server did not answer")
 
-    def _answer(self, manifest: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(self.answer_delay)
         if self.answers_are_lost:
             raise UnavailableError("The answer was lost")
         return manifest
@@ -86,14 +89,14 @@ class Line:
         await self._reach()
         if self.store.manifest is not None:
             raise ConflictError("exists")
-        return self._answer(self.store.write(spec))
+        return await self._answer(self.store.write(spec))
 
     async def change(self, version: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
         await self._reach()
         current = self.store.manifest
         if current is None or current["metadata"]["resourceVersion"] != version:
             raise ConflictError("changed")
-        return self._answer(self.store.write(spec))
+        return await self._answer(self.store.write(spec))
 
 
 class Candidate:
@@ -410,3 +413,49 @@ def test_all_that_wait_at_an_api_server_that_is_away_lead_when_it_is_back() -> N
         await b.die()
 
     run(story())
+
+
+def test_a_leader_that_has_not_begun_does_not_work() -> None:
+    async def story() -> None:
+        store = Store()
+        (a,) = [Candidate(store, "a")]
+        a.failures = 3
+        a.start()
+        await until(lambda: a.election.leading)
+        assert not a.election.working
+        await until(lambda: bool(a.terms))
+        assert a.election.working
+        a.line.down = True
+        await until(lambda: len(a.terms[0]) == 2)
+        assert not a.election.working
+        await a.die()
+
+    run(story())
+
+
+def test_an_end_before_the_answer_to_a_claim_gives_the_lease_back() -> None:
+    async def story() -> None:
+        store = Store()
+        (a,) = [Candidate(store, "a")]
+        a.line.answer_delay = 5.0
+        a.start()
+        await until(lambda: store.holder == "a")
+        await a.election.stop()
+        assert store.holder == ""
+        assert not a.terms
+
+    run(story())
+
+
+def test_what_goes_wrong_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        store = Store()
+        (a,) = [Candidate(store, "a")]
+        a.line.down = True
+        a.start()
+        await asyncio.sleep(150)
+        await a.die()
+
+    run(story())
+    told = [record for record in caplog.records if "tried again" in record.message]
+    assert len(told) == 3

@@ -49,8 +49,8 @@ def test_a_change_that_is_no_renewal_does_not() -> None:
     assert seen.record == replace(THEIRS, version="8")
 
 
-def test_a_lease_that_never_was_is_free() -> None:
-    assert observe(None, None, 100).free_at("me", TIMES) == 100
+def test_whoever_may_have_held_a_lease_that_is_not_there_gets_the_time_to_notice() -> None:
+    assert observe(None, None, 100).free_at("me", TIMES) == 104
 
 
 def test_whoever_held_a_deleted_lease_gets_the_time_to_notice() -> None:
