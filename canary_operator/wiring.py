@@ -54,7 +54,7 @@ def now() -> datetime:
 def followed(caches: Caches) -> tuple[Followed, ...]:
     """Return what is followed, and the cache that each watch feeds."""
     return (
-        Followed(ROLLOUTS, caches.rollouts),
+        Followed(ROLLOUTS, caches.rollouts, required=True),
         Followed(DEPLOYMENTS, caches.deployments),
         Followed(RECORDS, caches.records),
         Followed(SERVICES, caches.services),
@@ -95,7 +95,11 @@ def build(options: Options, configuration: Configuration) -> Parts:
     )
     ticker = Ticker(ports, settings, checks, now, telemetry)
     scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)
-    filling = Filling((each.resource.full_name for each in followed(caches)), ROLLOUTS.full_name)
+
+    async def read_everything() -> None:
+        await catch_up(client, followed(caches), options.namespaces)
+
+    filling = Filling(read_everything, ROLLOUTS.full_name)
     relisting = _relisting(options, client, caches, scheduler)
     return Parts(
         login=_login(telemetry, filling, relisting),
@@ -106,7 +110,7 @@ def build(options: Options, configuration: Configuration) -> Parts:
         term=Term(
             scheduler,
             checks,
-            catch_up=lambda: catch_up(client, followed(caches), options.namespaces),
+            catch_up=read_everything,
             all_rollouts=caches.all_rollouts,
             forgetting=(ticker.forget_all, events.drop),
         ),

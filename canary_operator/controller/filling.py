@@ -1,59 +1,68 @@
-"""Whether every cache has been filled once, told from what kopf does.
+"""The first reading of everything: before it, nobody is looked at and nobody competes to lead.
 
-kopf lists each resource, hands every object to its index handler, and only when all lists of all
-resources were handled does it call the first event handler. So one event proves that all caches
-are filled. Where a cluster has no object of ours there is no event; then each list is over when
-kopf begins to watch.
+kopf is started afterwards, and its watches keep the caches fresh. So a restart never mistakes "not
+seen yet" for "not there", and an operator that cannot read does not take the lead from one that
+can.
 """
 
-from collections.abc import Iterable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from canary_operator.adapters.cluster.errors import ApiError
+from canary_operator.domain.errors import CanaryOperatorError
+
+logger = logging.getLogger(__name__)
 
 Place = tuple[str, str]
 """Resource, as `deployments.apps`, and namespace; empty for all namespaces."""
 
+PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Between tries; the last one again and again."""
+TELL_AGAIN_TRIES = 6
+
 
 class Filling:
-    """Follows the first lists."""
+    """Fills the caches once, and knows whether watches keep them fresh."""
 
-    def __init__(self, followed: Iterable[str], essential: str) -> None:
+    def __init__(self, read: Callable[[], Awaitable[object]], essential: str) -> None:
         """Begin with nothing.
 
         Args:
-            followed: Resources whose lists count.
-            essential: The one of them without which there is nothing to do.
+            read: Reads everything into the caches.
+            essential: The resource without which there is nothing to do.
         """
-        self._followed = frozenset(followed)
+        self._read = read
         self._essential = essential
-        self._listing: set[Place] = set()
-        self._listed: set[Place] = set()
-        self._any_object = False
-        self._any_event = False
+        self._trouble = "not read yet"
+        self._filled = False
+        self._watched = False
 
-    def asked(self, verb: str, resource: str, namespace: str) -> None:
+    async def until_filled(self) -> None:
+        """Read everything, and try again until that succeeds."""
+        tries = 0
+        while not self._filled:
+            try:
+                await self._read()
+            except (ApiError, CanaryOperatorError) as error:
+                self._complain(tries, str(error))
+                await asyncio.sleep(PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)])
+                tries += 1
+            else:
+                self._filled = True
+
+    def _complain(self, tries: int, words: str) -> None:
+        """Say what is in the way, and again about once a minute."""
+        if words != self._trouble or tries % TELL_AGAIN_TRIES == 0:
+            logger.warning("The operator cannot begin yet: %s", words)
+        self._trouble = words
+
+    def asked(self, verb: str, resource: str, _: str) -> None:
         """Take in a request that kopf sends."""
-        place = (resource, namespace)
-        if resource not in self._followed or place in self._listed:
-            return
-        if verb == "list":
-            self._listing.add(place)
-        elif verb == "watch":
-            self._listing.discard(place)
-            self._listed.add(place)
-
-    def saw_object(self) -> None:
-        """Take in that an object of a list was handled."""
-        self._any_object = True
-
-    def saw_event(self) -> None:
-        """Take in that an event was handled."""
-        self._any_event = True
+        self._watched = self._watched or (verb == "watch" and resource == self._essential)
 
     def missing(self) -> str | None:
-        """Say what is not filled yet; None when everything is."""
-        if self._essential not in {resource for resource, _ in self._listed}:
-            return f"{self._essential} not listed yet; is its CRD installed?"
-        if self._any_event:
-            return None
-        if self._listing:
-            return "not listed yet: " + ", ".join(sorted({what for what, _ in self._listing}))
-        return "lists not handled yet" if self._any_object else None
+        """Say what is missing until the caches are filled and kept fresh; None for nothing."""
+        if not self._filled:
+            return self._trouble
+        return None if self._watched else f"{self._essential} not watched yet"

@@ -66,7 +66,7 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
     """
     watching = asyncio.Event()
     watching.set()
-    registry = build_registry(parts.followed, parts.scheduler.wake, parts.filling)
+    registry = build_registry(parts.followed, parts.scheduler.wake)
 
     async def stop(**_: object) -> None:
         watching.clear()
@@ -85,6 +85,7 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
     parts.health.alive["watches"] = unless(watching.is_set, "ended; the operator stops")
     async with AsyncExitStack() as served:
         await served.enter_async_context(_served(parts, address))
+        await parts.filling.until_filled()
         _begin(parts)
         await kopf.operator(
             registry=registry,
@@ -100,7 +101,7 @@ def _begin(parts: Parts) -> None:
     for start in parts.starting:
         start()
     if parts.election is None:
-        parts.scheduler.start()
+        parts.term.start()
     else:
         parts.election.start(parts.term.begin, parts.term.end)
 

@@ -1,66 +1,51 @@
-"""When every cache has been filled once, told from what kopf asks and hands out."""
+"""Everything is read once before anything begins."""
+
+import logging
 
 import pytest
 
 from canary_operator.controller.filling import Filling
+from canary_operator.domain.errors import ForbiddenError
+from tests.support.virtual_time import now, run
 
-ROLLOUTS, PODS = "canaryrollouts.canary-operator.dev", "pods"
-
-
-@pytest.fixture
-def filling() -> Filling:
-    return Filling([ROLLOUTS, PODS], ROLLOUTS)
+ROLLOUTS = "canaryrollouts.canary-operator.dev"
 
 
-def listed(filling: Filling, *resources: str) -> None:
-    for resource in resources:
-        filling.asked("list", resource, "")
-    for resource in resources:
-        filling.asked("watch", resource, "")
+class Api:
+    """Cannot be read for some tries."""
+
+    def __init__(self, *troubles: str) -> None:
+        self.troubles = list(troubles)
+
+    async def read(self) -> None:
+        if self.troubles:
+            raise ForbiddenError(self.troubles.pop(0))
 
 
-def test_at_the_start_nothing_is(filling: Filling) -> None:
-    assert filling.missing() == f"{ROLLOUTS} not listed yet; is its CRD installed?"
-
-
-def test_an_empty_cluster_is_known_when_its_lists_are_over(filling: Filling) -> None:
-    filling.asked("list", PODS, "")
-    listed(filling, ROLLOUTS)
-    assert filling.missing() == "not listed yet: pods"
-    filling.asked("watch", PODS, "")
-    assert filling.missing() is None
-
-
-def test_objects_are_known_when_the_first_event_was_handled(filling: Filling) -> None:
-    listed(filling, ROLLOUTS, PODS)
-    filling.saw_object()
-    assert filling.missing() == "lists not handled yet"
-    filling.saw_event()
-    assert filling.missing() is None
-
-
-def test_each_namespace_has_its_lists(filling: Filling) -> None:
-    listed(filling, ROLLOUTS)
-    filling.asked("list", ROLLOUTS, "demo")
-    assert filling.missing() == f"not listed yet: {ROLLOUTS}"
+def test_filled_and_watched_is_ready() -> None:
+    filling = Filling(Api().read, ROLLOUTS)
+    assert filling.missing() == "not read yet"
+    run(filling.until_filled())
+    assert filling.missing() == f"{ROLLOUTS} not watched yet"
+    filling.asked("list", ROLLOUTS, "")
+    filling.asked("watch", "pods", "")
+    assert filling.missing() == f"{ROLLOUTS} not watched yet"
     filling.asked("watch", ROLLOUTS, "demo")
     assert filling.missing() is None
 
 
-def test_another_list_after_a_lost_watch_changes_nothing(filling: Filling) -> None:
-    listed(filling, ROLLOUTS, PODS)
-    filling.asked("list", PODS, "")
-    assert filling.missing() is None
+def test_what_is_in_the_way_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    filling = Filling(Api("no right", "no right", "no CRD").read, ROLLOUTS)
+
+    async def story() -> float:
+        await filling.until_filled()
+        return now()
+
+    assert run(story()) == pytest.approx(0.5 + 1.0 + 2.0)
+    told = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert told == [f"The operator cannot begin yet: {words}" for words in ("no right", "no CRD")]
 
 
-def test_resources_of_others_do_not_count(filling: Filling) -> None:
-    listed(filling, ROLLOUTS)
-    filling.asked("list", "customresourcedefinitions.apiextensions.k8s.io", "")
-    assert filling.missing() is None
-
-
-def test_without_rollouts_there_is_nothing_to_do(filling: Filling) -> None:
-    listed(filling, PODS)
-    filling.saw_object()
-    filling.saw_event()
-    assert filling.missing() == f"{ROLLOUTS} not listed yet; is its CRD installed?"
+def test_a_long_trouble_is_told_about_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    run(Filling(Api(*["no right"] * 24).read, ROLLOUTS).until_filled())
+    assert len(caplog.records) == 4

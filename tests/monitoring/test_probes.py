@@ -33,7 +33,6 @@ async def test_an_empty_cluster_is_ready(probed: Probed) -> None:
 
 
 async def test_not_ready_before_everything_was_read(probed: Probed) -> None:
-    """With and without objects: kopf tells of the first in another way than of the second."""
     probed.needs_faults()  # before anything is stopped
     await probed.bed.release()
     await probed.bed.operator.kill()
@@ -43,7 +42,7 @@ async def test_not_ready_before_everything_was_read(probed: Probed) -> None:
     assert last == (200, "ok\n")
     assert before
     assert all(status == 503 for status, _ in before)
-    assert (503, "caches: not listed yet: pods\n") in before
+    assert (503, "caches: not read yet\n") in before
     assert await probed.get("/healthz") == (200, "ok\n")
 
 

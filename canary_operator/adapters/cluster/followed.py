@@ -10,7 +10,7 @@ from canary_operator.adapters.cluster.cache import ObjectCache
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.errors import NotFoundError
 from canary_operator.adapters.cluster.resources import Resource
-from canary_operator.domain.errors import ForbiddenError
+from canary_operator.domain.errors import ForbiddenError, UnavailableError
 from canary_operator.ports import Key
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,8 @@ class Followed:
 
     resource: Resource
     cache: ObjectCache[Any]
+    required: bool = False
+    """Whether nothing can be done where the API server does not know the kind."""
 
 
 async def catch_up(
@@ -73,8 +75,11 @@ async def _read_place(client: Client, followed: Followed, place: str | None) -> 
         async for body in client.list(followed.resource, place, **selector):
             present.add(body["metadata"]["uid"])
             news.add(cache.saw("MODIFIED", body))
-    except NotFoundError:
-        pass  # its API is not installed: there is nothing to see
+    except NotFoundError as error:
+        if followed.required:
+            raise UnavailableError(
+                f"The API server does not know {followed.resource.full_name}: install its CRD."
+            ) from error
     for held in before:
         if held.uid not in present:
             cache.drop(held)  # its end was not told

@@ -23,6 +23,10 @@ class Term:
     async def begin(self) -> None:
         """Look at every rollout, knowing all that the last leader did."""
         await self.catch_up()
+        self.start()
+
+    def start(self) -> None:
+        """Look at every rollout that is known."""
         for key in self.all_rollouts():
             self.scheduler.wake(key)
         self.scheduler.start()
