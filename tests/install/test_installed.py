@@ -10,6 +10,7 @@ from canary_operator.playground.client import DEPLOYMENTS, Manifest, Resource
 from deploy.rendering import NAME
 from tests.install.installation import USER, Installation
 from tests.support.bed import template
+from tests.support.clusters import eventually
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -47,8 +48,12 @@ async def test_the_pods_run_as_rendered_and_one_leads(installed: Installation) -
         conditions = {each["type"]: each["status"] for each in pod["status"]["conditions"]}
         assert conditions["Ready"] == "True"
         assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+
+    async def led() -> list[str]:  # some seconds after they are ready: nobody has held the Lease
+        return await leading(pods)
+
+    [leader] = await eventually(led)
     lease = await installed.cluster.client.get(LEASES, NAME, NAME)
-    [leader] = await leading(pods)
     assert lease["spec"]["holderIdentity"].startswith(f"{leader}_")
 
 
