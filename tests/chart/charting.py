@@ -49,6 +49,7 @@ FEATURES: Mapping[str, Values] = {
         "userRoles": {"aggregateToView": False, "aggregateToEdit": False}
     },
     "one replica": {"replicas": 1},
+    "no pod for a while": {"replicas": 0},
     "no leader election": {"replicas": 1, "leaderElection": {"enabled": False}},
     "logs for people": {"log": {"level": "debug", "format": "text"}, "maxConcurrentTicks": 1000},
     "image by digest": {"image": {"repository": "r.io:5000/o", "digest": "sha256:" + "0a" * 32}},
@@ -63,6 +64,11 @@ FEATURES: Mapping[str, Values] = {
         "readinessProbe": None,
         "resources": None,
     },
+    "a user that the cluster chooses": {
+        "podSecurityContext": {"runAsUser": None, "runAsGroup": None}
+    },
+    "a user of one's own": {"podSecurityContext": {"runAsUser": 1000650000, "runAsGroup": 0}},
+    "no values for users": {"podSecurityContext": None},
     "a budget in percent": {"podDisruptionBudget": {"maxUnavailable": "50%"}},
     "no budget": {"podDisruptionBudget": {"enabled": False}},
     "where pods run": {
@@ -123,6 +129,7 @@ FEATURES: Mapping[str, Values] = {
             "metricsFrom": [PEER],
             "apiServerCIDRs": ["10.0.0.1/32", "fd00::1/128"],
             "apiServerPorts": [443],
+            "dnsTo": [PEER],
             "prometheusTo": [PEER],
             "prometheusPorts": [9090, 9091],
             "extraEgress": [{"to": [PEER], "ports": [{"port": 3128, "protocol": "TCP"}]}],

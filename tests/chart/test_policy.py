@@ -157,8 +157,8 @@ async def test_who_lacks_a_right_is_told_which_where_and_who_gives_it(
         f'canaryrollouts.canary-operator.dev "web" is forbidden: ValidatingAdmissionPolicy '
         f"'{name}' with binding '{name}' denied request: {user} may not create {missing} in "
         f"namespace {shop.namespace}, and a CanaryRollout makes them. Its author needs the right "
-        "to create deployments.apps, services and virtualservices.networking.istio.io there. Who "
-        f"may bind roles in that namespace can give it, for example with the ClusterRole {name}."
+        "to create deployments.apps, services and virtualservices.networking.istio.io there. A "
+        f"cluster admin can give it, for example with the ClusterRole {name}."
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from deploy.rendering import CHART, NOTES, render
-from tests.chart.charting import FEATURES, Document, documents, one, operator, pairs
+from tests.chart.charting import FEATURES, PEER, Document, documents, one, operator, pairs
 from tests.chart.validating import NEWEST, OLDEST, validate
 
 SELECTOR = {"app.kubernetes.io/name": "canary-operator", "app.kubernetes.io/instance": "canary"}
@@ -97,6 +97,11 @@ def test_the_tests_pod_is_no_pod_of_the_operator() -> None:
     assert not labels.items() >= selector.items()
 
 
+def test_what_the_tests_pod_said_can_be_read_until_the_next_test() -> None:
+    annotations = one("Pod")["metadata"]["annotations"]
+    assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation"
+
+
 def test_a_long_release_name_still_makes_names_that_kubernetes_takes() -> None:
     for document in documents(name="r" * 53, namespace="n" * 63):
         name = document["metadata"]["name"]
@@ -135,7 +140,7 @@ def test_two_operators_never_work_at_once(values: Any, strategy: str) -> None:
     assert one("Deployment", values)["spec"]["strategy"]["type"] == strategy
 
 
-@pytest.mark.parametrize(("replicas", "budgets"), [(1, 0), (2, 1)])
+@pytest.mark.parametrize(("replicas", "budgets"), [(0, 0), (1, 0), (2, 1)])
 def test_a_budget_is_for_more_than_one_pod(replicas: int, budgets: int) -> None:
     kinds = [document["kind"] for document in documents({"replicas": replicas})]
     assert kinds.count("PodDisruptionBudget") == budgets
@@ -154,6 +159,14 @@ def test_the_network_policy_opens_the_port_of_prometheus(address: str, port: int
     values = {"networkPolicy": {"enabled": True}, "prometheus": {"address": address}}
     *_, prometheus = one("NetworkPolicy", values)["spec"]["egress"]
     assert prometheus == {"ports": [{"port": port, "protocol": "TCP"}]}
+
+
+@pytest.mark.parametrize("peers", [[], [PEER]])
+def test_the_network_policy_opens_dns_to_whom_it_should(peers: list[Document]) -> None:
+    values = {"networkPolicy": {"enabled": True, "dnsTo": peers}}
+    dns, *_ = one("NetworkPolicy", values)["spec"]["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert dns.get("to", []) == peers
 
 
 def test_the_network_policy_lets_the_tests_pod_ask() -> None:
@@ -187,6 +200,7 @@ def test_the_alerts_and_the_dashboard_arrive_as_they_are() -> None:
         ({}, "helm test -n canary-operator canary-operator"),
         ({}, "http://prometheus.istio-system.svc:9090"),
         ({"replicas": 1}, "WARNING: there is one replica."),
+        ({"replicas": 0}, "WARNING: there is no pod (replicas is 0)."),
         ({"admissionPolicy": {"enabled": False}}, "because admissionPolicy.enabled is false"),
         (FEATURES["a policy that only warns"], "refuses nothing (validationActions: Warn, Audit)"),
         ({"crds": {"enabled": False}}, "install and upgrade it yourself"),

@@ -39,7 +39,10 @@ def test_every_pod_fits_the_restricted_standard(values: Any) -> None:
         assert all((v.keys() - {"name"}) <= RESTRICTED_VOLUMES for v in spec.get("volumes", []))
         pod = spec["securityContext"]
         assert pod["runAsNonRoot"] is True
-        assert pod["runAsUser"] == pod["runAsGroup"] == 65532
+        wanted = values.get("podSecurityContext", {"runAsUser": 65532, "runAsGroup": 65532}) or {}
+        ids = {key: pod[key] for key in ("runAsUser", "runAsGroup") if key in pod}
+        assert ids == {key: id_ for key, id_ in wanted.items() if id_ is not None}
+        assert pod.get("runAsUser") != 0
         assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
         assert "initContainers" not in spec
         for container in spec["containers"]:

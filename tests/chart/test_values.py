@@ -28,6 +28,7 @@ FREE = {
     "relabelings",
     "metricRelabelings",
     "metricsFrom",
+    "dnsTo",
     "prometheusTo",
     "extraEgress",
 }
@@ -51,7 +52,12 @@ FREE = {
             id="a typo in a list",
         ),
         pytest.param({"replicas": "3"}, "at '/replicas': got string, want integer", id="text"),
-        pytest.param({"replicas": 0}, "at '/replicas': minimum: got 0, want 1", id="no pod"),
+        pytest.param({"replicas": -1}, "at '/replicas': minimum: got -1, want 0", id="no count"),
+        pytest.param(
+            {"podSecurityContext": {"runAsUser": 0}},
+            "at '/podSecurityContext/runAsUser': minimum: got 0, want 1",
+            id="root",
+        ),
         pytest.param(
             {"log": {"level": "loud"}},
             "at '/log/level': value must be one of 'debug', 'info', 'warning', 'error'",

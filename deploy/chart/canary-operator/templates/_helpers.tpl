@@ -62,11 +62,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* What Pod Security asks of a restricted pod. */}}
+{{/* What Pod Security asks of a restricted pod; the image names the same user and group. */}}
 {{- define "canary-operator.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
+{{- with .Values.podSecurityContext }}
+{{- if .runAsUser }}
+runAsUser: {{ int64 .runAsUser }}
+{{- end }}
+{{- if not (kindIs "invalid" .runAsGroup) }}
+runAsGroup: {{ int64 .runAsGroup }}
+{{- end }}
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
