@@ -2,6 +2,7 @@
 
     python -m deploy.generate             # write
     python -m deploy.generate --check     # exit code 1 and a diff when a file is stale
+    python -m deploy.generate --image REPOSITORY@sha256:… > FILE    # one manifest for a release
 
 From crds/ and the chart come the chart's CRD, the descriptions in its schema, the tables of its
 README.md, and deploy/manifests/.
@@ -10,11 +11,12 @@ README.md, and deploy/manifests/.
 import argparse
 import difflib
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deploy.rendering import CHART, plain_manifests
+from deploy.rendering import CHART, plain_manifests, released_manifest
 from deploy.values import described, documented_values, table
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +62,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say = sys.stdout.write
     parser = argparse.ArgumentParser(prog="python -m deploy.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare instead of write")
-    check = parser.parse_args(arguments).check
+    parser.add_argument(
+        "--image", type=_image, help="print all of it as one manifest with this image"
+    )
+    options = parser.parse_args(arguments)
+    if options.image:
+        say(released_manifest(*options.image))
+        return 0
+    return _written(check=options.check)
+
+
+def _image(text: str) -> tuple[str, str]:
+    """Return repository and digest; a tag can come to mean another image."""
+    if not (image := re.fullmatch(r"([a-z0-9]\S*)@(sha256:[0-9a-f]{64})", text)):
+        raise argparse.ArgumentTypeError("write REPOSITORY@sha256:… with 64 hexadecimal digits")
+    return image[1], image[2]
+
+
+def _written(*, check: bool) -> int:
+    say = sys.stdout.write
     stale = False
     for file, text in wanted():
         if changes := difference(file, text):

@@ -1,7 +1,7 @@
 """Rendering the chart, and the plain manifests that come of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ _GENERATED = """\
 # Rendered from deploy/chart by `make generate`; do not edit. Apply it together with the CRD:
 #   kubectl apply -f crds/ -f deploy/manifests/
 """
+_RELEASED = """\
+# The operator for all namespaces, with its CRD, roles for people and an admission policy, which
+# needs Kubernetes 1.30. Set CANARY_OPERATOR_PROMETHEUS_ADDRESS to where your Prometheus answers.
+"""
 _NAMESPACE = f"""\
 apiVersion: v1
 kind: Namespace
@@ -27,6 +31,8 @@ metadata:
   labels:
     pod-security.kubernetes.io/enforce: restricted
 """
+
+CRDS = CHART / "files" / "crds"
 
 PLAIN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "admission-policy.yaml": (
@@ -78,10 +84,30 @@ def _chart() -> helm_python.Chart:
 
 def plain_manifests() -> dict[str, str]:
     """Return the files of deploy/manifests/: the chart with its defaults, without Helm."""
-    templates = {path: _OF_HELM.sub("", text) for path, text in render().items()}
-    files: dict[str, str] = {}
-    for file, (heading, parts) in PLAIN.items():
-        first = [_NAMESPACE] if "serviceaccount.yaml" in parts else []
-        documents = [*first, *(templates[part] for part in parts)]
-        files[file] = _GENERATED + heading + "---\n".join(documents)
-    return files
+    return {
+        file: _GENERATED + heading + _without_helm(parts)
+        for file, (heading, parts) in PLAIN.items()
+    }
+
+
+def released_manifest(repository: str, digest: str) -> str:
+    """Return all of deploy/manifests/ and the CRD as one file, with the image of a release.
+
+    Raises:
+        helm_python.HelmError: the image is refused; the message says why.
+    """
+    definitions = [file.read_text(encoding="utf-8") for file in sorted(CRDS.glob("*.yaml"))]
+    image = {"repository": repository, "digest": digest}
+    # The admission policy comes last, so that a cluster without its kind takes all the rest.
+    operator, people, policy = (
+        _without_helm(PLAIN[file][1], {"image": image})
+        for file in ("operator.yaml", "user-roles.yaml", "admission-policy.yaml")
+    )
+    return _RELEASED + "---\n".join([*definitions, operator, people, policy])
+
+
+def _without_helm(parts: Sequence[str], values: Mapping[str, Any] | None = None) -> str:
+    """Return these templates as one text, the operator's behind their namespace."""
+    templates = render(values)
+    first = [_NAMESPACE] if "serviceaccount.yaml" in parts else []
+    return "---\n".join([*first, *(_OF_HELM.sub("", templates[part]) for part in parts)])

@@ -155,6 +155,28 @@ async def test_a_second_release_has_no_crd_and_its_own_namespaces(empty: Cluster
     assert installed["status"] == "deployed"
 
 
+def waiting() -> list[str]:
+    """Return what the README tells to wait with until the old pods are gone."""
+    text = (CHART / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = (line for line in text.splitlines() if line.startswith("kubectl wait pod"))
+    return line.split()[1:]
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl")
+async def test_an_election_begins_when_nobody_is_left_who_asks_for_no_lease(empty: Cluster) -> None:
+    helm, without = Helm(empty), {"leaderElection": {"enabled": False}}
+    await helm.install(replicas=1, **without)
+    (old,) = (await empty.client.list(PODS, NAME))["items"]
+    await helm.upgrade(replicas=0, **without)
+    await kubectl(empty, *waiting())
+    assert (await empty.client.list(PODS, NAME))["items"] == []
+    await kubectl(empty, *waiting())  # again, since it may have been over already
+    await helm.upgrade(replicas=2)
+    new = (await empty.client.list(PODS, NAME))["items"]
+    assert len(new) == 2
+    assert old["metadata"]["name"] not in {pod["metadata"]["name"] for pod in new}
+
+
 async def asked_of(version: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> dict[str, Any]:
     """Return what Helm would install on a cluster that says it has this version."""
     monkeypatch.setitem(VERSION, "gitVersion", version)

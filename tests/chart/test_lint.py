@@ -100,6 +100,34 @@ def test_the_plain_manifests_know_nothing_of_helm() -> None:
         assert not re.search(r"helm\.sh|managed-by|Helm", text)
 
 
+IMAGE = "r.io:5000/canary-operator", f"sha256:{'0a' * 32}"
+
+
+def test_a_release_has_one_manifest_of_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--image", "@".join(IMAGE)]) == 0
+    text = capsys.readouterr().out
+    assert lint(text) == []
+    released = list(yaml.safe_load_all(text))
+    files = [*(ROOT / "crds").glob("*.yaml"), *(ROOT / "deploy" / "manifests").glob("*.yaml")]
+    plain = [d for file in files for d in yaml.safe_load_all(file.read_text())]
+    for document in plain:
+        if document["kind"] == "Deployment":
+            (container,) = document["spec"]["template"]["spec"]["containers"]
+            container["image"] = "@".join(IMAGE)
+    assert sorted(map(str, released)) == sorted(map(str, plain))
+    kinds = [document["kind"] for document in released]
+    assert kinds.index("Namespace") < kinds.index("ServiceAccount")
+
+
+@pytest.mark.parametrize("image", ["r.io/o:1.2.3", "r.io/o@sha256:0a", "@sha256:" + "0a" * 32])
+def test_a_release_names_its_image_by_digest(
+    image: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--image", image])
+    assert "write REPOSITORY@sha256:" in capsys.readouterr().err
+
+
 def kustomized(folder: Path) -> list[tuple[str, str, str]]:
     """Return kind, namespace and name of what Kustomize makes of a folder."""
     command = ["kubectl", "kustomize", str(folder)]
@@ -131,14 +159,30 @@ def test_the_kustomize_base_makes_the_same_objects() -> None:
     )
 
 
+def overlaid(folder: Path, text: str) -> Path:
+    """Return an overlay on a copy of the base, which is ../deploy/kustomize."""
+    shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=shutil.ignore_patterns("chart"))
+    shutil.copytree(ROOT / "crds", folder / "crds")
+    (folder / "overlay").mkdir()
+    (folder / "overlay" / "kustomization.yaml").write_text(text)
+    return folder / "overlay"
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, which has Kustomize")
+def test_the_overlay_in_the_comment_leaves_out_what_kubernetes_1_29_lacks(tmp_path: Path) -> None:
+    base = ROOT / "deploy" / "kustomize"
+    shown = re.findall(r"^#   (.*\n)", (base / "kustomization.yaml").read_text(), re.MULTILINE)
+    text = "".join(shown).replace("<this folder>", "../deploy/kustomize").replace("…", "0a" * 32)
+    lacking = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    everything = kustomized(base)
+    assert lacking < {kind for kind, *_ in everything}
+    rest = [document for document in everything if document[0] not in lacking]
+    assert kustomized(overlaid(tmp_path, text)) == rest
+
+
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, which has Kustomize")
 def test_an_overlay_moves_it_to_another_namespace(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("chart"))
-    shutil.copytree(ROOT / "crds", tmp_path / "crds")
-    overlay = tmp_path / "overlay"
-    overlay.mkdir()
-    text = "namespace: tools\nresources: [../deploy/kustomize]\n"
-    (overlay / "kustomization.yaml").write_text(text)
+    overlay = overlaid(tmp_path, "namespace: tools\nresources: [../deploy/kustomize]\n")
     made = subprocess.run(
         ["kubectl", "kustomize", str(overlay)], check=True, capture_output=True, text=True
     ).stdout

@@ -72,6 +72,13 @@ def test_the_chart_takes_the_values_of_the_examples() -> None:
         assert f"image: {values['image']['repository']}:" in text
 
 
+def test_flux_upgrades_with_each_commit_and_tries_again() -> None:
+    release = next(d for d in documents("flux/operator.yaml") if d["kind"] == "HelmRelease")
+    assert release["spec"]["chart"]["spec"]["reconcileStrategy"] == "Revision"
+    for action in ("install", "upgrade"):
+        assert release["spec"][action]["remediation"]["retries"] > 0
+
+
 def test_every_file_is_on_the_page() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert [path.name for path in FILES if f"{path.parent.name}/{path.name})" not in page] == []
