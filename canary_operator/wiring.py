@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -51,6 +52,10 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+Read = Callable[..., Awaitable[frozenset[Key]]]
+"""Brings caches up to what the API server has, and tells about which rollouts that was news."""
+
+
 def followed(caches: Caches) -> tuple[Followed, ...]:
     """Return what is followed, and the cache that each watch feeds."""
     return (
@@ -82,10 +87,6 @@ def build(options: Options, configuration: Configuration) -> Parts:
     metrics = PrometheusMetrics(_connection(options.prometheus), settings, telemetry.queried)
     events = ClusterEvents(client, socket.gethostname(), now)
     checks = Checks(metrics, lambda key: scheduler.wake(key))  # noqa: PLW0108 - made below
-
-    async def close_metrics() -> None:
-        metrics.close()
-
     ports = Ports(
         rollouts=ClusterRollouts(client, caches),
         workloads=ClusterWorkloads(client, caches),
@@ -95,40 +96,33 @@ def build(options: Options, configuration: Configuration) -> Parts:
     )
     ticker = Ticker(ports, settings, checks, now, telemetry)
     scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)
-
-    async def read_everything() -> None:
-        await catch_up(client, followed(caches), options.namespaces)
-
-    filling = Filling(read_everything, ROLLOUTS.full_name)
-    relisting = _relisting(options, client, caches, scheduler)
+    read = _reader(client, caches, options.namespaces)
+    filling, relisting = Filling(read, ROLLOUTS.full_name), Relisting(read, scheduler.wake)
     return Parts(
         login=_login(telemetry, filling, relisting),
         followed=followed(caches),
         scheduler=scheduler,
         checks=checks,
         election=election,
-        term=Term(
-            scheduler,
-            checks,
-            catch_up=read_everything,
-            all_rollouts=caches.all_rollouts,
-            forgetting=(ticker.forget_all, events.drop),
-        ),
+        term=Term(scheduler, checks, read, caches.all_rollouts, (ticker.forget_all, events.drop)),
         health=_health(scheduler, events, election, filling),
         filling=filling,
         exposition=telemetry.exposition,
         starting=(events.start,),
         finishing=(relisting.stop, events.stop),
-        closing=(close_metrics, client.close, lease_client.close),
+        closing=(metrics.aclose, client.close, lease_client.close),
     )
 
 
-def _relisting(options: Options, client: Client, caches: Caches, scheduler: Scheduler) -> Relisting:
-    async def read_again(name: str) -> frozenset[Key]:
-        these = [each for each in followed(caches) if each.resource.full_name == name]
-        return await catch_up(client, these, options.namespaces)
+def _reader(client: Client, caches: Caches, namespaces: Sequence[str]) -> Read:
+    """Return what reads everything into the caches, or one kind by its full name."""
 
-    return Relisting(read_again, scheduler.wake)
+    async def read(name: str | None = None) -> frozenset[Key]:
+        every = followed(caches)
+        chosen = [each for each in every if name in {None, each.resource.full_name}]
+        return await catch_up(client, chosen, namespaces)
+
+    return read
 
 
 def _login(telemetry: OperatorTelemetry, filling: Filling, relisting: Relisting) -> Login:

@@ -14,9 +14,6 @@ from canary_operator.domain.errors import CanaryOperatorError
 
 logger = logging.getLogger(__name__)
 
-Place = tuple[str, str]
-"""Resource, as `deployments.apps`, and namespace; empty for all namespaces."""
-
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Between tries; the last one again and again."""
 TELL_AGAIN_TRIES = 6

@@ -9,11 +9,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
-from canary_operator.controller.filling import Place
 from canary_operator.domain.errors import CanaryOperatorError
 from canary_operator.ports import Key
 
 logger = logging.getLogger(__name__)
+
+Place = tuple[str, str]
+"""Resource, as `deployments.apps`, and namespace; empty for all namespaces."""
 
 PAUSE_SECONDS = 2.0
 

@@ -125,6 +125,10 @@ class PrometheusMetrics:
             lane.close()
         self._client.close()
 
+    async def aclose(self) -> None:
+        """Let go, as the other parts of the operator do."""
+        self.close()
+
     async def _read(self, measure: Measure) -> Readings:
         about = measure.about
         window, since_last, answers, past = await asyncio.gather(

@@ -1,6 +1,6 @@
 """The operator's own metrics: one registry, told by the engine and by the clients.
 
-telemetry = OperatorTelemetry("1.2.3", leads=lambda: election.leading)
+telemetry = OperatorTelemetry("1.2.3", leads=lambda: election.working)
 body, content_type = telemetry.exposition(request.headers["Accept"])
 """
 
@@ -32,7 +32,7 @@ class OperatorTelemetry:
 
         Args:
             version: Of the operator.
-            leads: Whether this operator leads.
+            leads: Whether this operator leads and works.
         """
         self.registry = registry = CollectorRegistry(auto_describe=False)
         self._rollback = histogram(

@@ -93,8 +93,8 @@ class Election:
 
     @property
     def alive(self) -> bool:
-        """Whether the candidate still competes or leads."""
-        return self._task is not None and not self._task.done()
+        """Whether the candidate competes or leads, or has not been started yet."""
+        return self._task is None or not self._task.done()
 
     def start(self, begin: Work, end: Work) -> None:
         """Begin to compete.
