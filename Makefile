@@ -12,7 +12,7 @@ ENGINE = $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 &
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup bench-failover
+.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup bench-failover bench-scrape
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -115,3 +115,6 @@ bench-failover: $(STAMP)  ## Measure how long nobody acts when the leading opera
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out
+
+bench-scrape: $(STAMP)  ## Measure a scrape of the operator's metrics with 2,000 rollouts
+	@$(BIN)/python -m benchmarks.scrape

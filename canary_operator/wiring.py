@@ -99,7 +99,7 @@ def build(options: Options, configuration: Configuration) -> Parts:
     read = _reader(client, caches, options.namespaces)
     filling, relisting = Filling(read, ROLLOUTS.full_name), Relisting(read, scheduler.wake)
     return Parts(
-        login=_login(telemetry, filling, relisting),
+        login=_login(configuration, telemetry, filling, relisting),
         followed=followed(caches),
         scheduler=scheduler,
         checks=checks,
@@ -125,12 +125,17 @@ def _reader(client: Client, caches: Caches, namespaces: Sequence[str]) -> Read:
     return read
 
 
-def _login(telemetry: OperatorTelemetry, filling: Filling, relisting: Relisting) -> Login:
+def _login(
+    configuration: Configuration,
+    telemetry: OperatorTelemetry,
+    filling: Filling,
+    relisting: Relisting,
+) -> Login:
     def asked(verb: str, resource: str, namespace: str) -> None:
         filling.asked(verb, resource, namespace)
         relisting.asked(verb, resource, namespace)
 
-    return login_with(load_configuration, trace(asked, telemetry.answered))
+    return login_with(configuration, trace(asked, telemetry.answered))
 
 
 def _settings(options: Options) -> Settings:

@@ -1,78 +1,73 @@
-"""kopf's watches log in as our own client does: one way to find the cluster, not two."""
+"""kopf's watches log in as our own client does: one way to find the cluster, not two.
+
+kopf reads credentials once, and on a 401 it closes every connection that has them. That happens
+about once an hour in a pod, whose token is renewed in a file, and a watch that is closed in this
+way ends kopf and with it the operator. So its session asks for the credentials of now before each
+request, and a refusal is for kopf what a lost connection is: it asks again after a pause.
+"""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
 
 import aiohttp
 import kopf
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from yarl import URL
+
+from canary_operator.adapters.cluster.connection import credentials_of
 
 Login = Callable[..., Awaitable[kopf.AiohttpSession]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TracedSession(kopf.AiohttpSession):
-    """kopf's connections to the API server, whose requests are counted."""
+class RefusedError(aiohttp.ClientConnectionError):
+    """The API server does not know us, for a moment or for good."""
 
-    info: kopf.ConnectionInfo = field(repr=False)
+    status = int(HTTPStatus.UNAUTHORIZED)
+    """What the server answered."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "401: the API server does not accept the operator's credentials. If this goes on: "
+            "does its ServiceAccount still exist, and is its token valid?"
+        )
 
 
-def login_with(load: Callable[[], Awaitable[Any]], trace: aiohttp.TraceConfig) -> Login:
-    """Return kopf's login handler for the configuration that `load` finds.
-
-    kopf calls it at the start and whenever the API server no longer takes its credentials. The
-    same credentials give the same session: so kopf sees that there are none but those that were
-    refused, and ends, rather than asking again with them without a pause.
+def login_with(configuration: Configuration, trace: aiohttp.TraceConfig) -> Login:
+    """Return kopf's login handler.
 
     Args:
-        load: Finds the cluster, and who we are.
+        configuration: Where the cluster is, and who we are.
         trace: Told of every request.
     """
-    latest: TracedSession | None = None
 
-    async def login(**_: Any) -> kopf.AiohttpSession:
-        nonlocal latest
-        info = await connection_info(await load())
-        if latest is None or latest.info != info:
-            session = _open(info, trace)
-            latest = TracedSession(server=info.server, aiohttp_session=session, info=info)
-        return latest
+    async def login(**_: object) -> kopf.AiohttpSession:
+        session = _open(configuration, trace)
+        return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
 
     return login
 
 
-async def connection_info(found: Any) -> kopf.ConnectionInfo:
-    """Return a configuration as kopf writes it."""
-    scheme, token = await _authorization(found)
-    return kopf.ConnectionInfo(
-        server=found.host,
-        ca_path=found.ssl_ca_cert,
-        insecure=not found.verify_ssl,
-        username=found.username or None,
-        password=found.password or None,
-        scheme=scheme,
-        token=token,
-        certificate_path=found.cert_file,
-        private_key_path=found.key_file,
-        proxy_url=found.proxy,
-    )
+def _open(configuration: Configuration, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
+    server = URL(configuration.host).origin()
 
+    async def authorize(
+        request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if request.url.origin() == server:  # and not where it redirects to
+            request.headers.update(await credentials_of(configuration))
+        response = await send(request)
+        if response.status == RefusedError.status:
+            response.release()
+            raise RefusedError
+        return response
 
-def _open(info: kopf.ConnectionInfo, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
-    """Return a session as kopf would make it."""
+    # Reads the certificates of the configuration; its own requests are not used.
+    context = RESTClientObject(configuration).ssl_context
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
-        headers=info.as_http_headers(),
-        proxy=info.proxy_url,
-        trust_env=info.trust_env,
+        connector=aiohttp.TCPConnector(limit=0, ssl=context),
+        proxy=configuration.proxy,
+        trust_env=True,
         trace_configs=[trace],
+        middlewares=(authorize,),
     )
-
-
-async def _authorization(found: Any) -> tuple[str | None, str | None]:
-    """Return scheme and token of the Authorization header, both None without one."""
-    header = await found.get_api_key_with_prefix("BearerToken")
-    if not header:
-        return None, None
-    scheme, space, token = header.partition(" ")
-    return (scheme, token) if space else (None, scheme)

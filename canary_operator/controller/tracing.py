@@ -72,9 +72,9 @@ def trace(on_request: OnRequest, on_answer: OnAnswer) -> aiohttp.TraceConfig:
         told(context, params.response.status)
 
     async def fail(
-        _: Any, context: SimpleNamespace, __: aiohttp.TraceRequestExceptionParams
+        _: Any, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
     ) -> None:
-        told(context, 0)
+        told(context, getattr(params.exception, "status", 0))
 
     config.on_request_start.append(start)
     config.on_request_end.append(end)

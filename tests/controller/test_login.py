@@ -1,99 +1,146 @@
 """kopf logs in with what our own client found."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
+import kopf
 import pytest
+import pytest_asyncio
+from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
-from canary_operator.controller.login import connection_info, login_with
+from canary_operator.controller.login import RefusedError, login_with
 from canary_operator.controller.tracing import trace
 
-
-def configuration(token: str | None = None, prefix: str | None = None) -> Any:
-    found: Any = Configuration(host="https://api.example:6443")
-    if token is not None:
-        found.api_key["BearerToken"] = token
-    if prefix is not None:
-        found.api_key_prefix["BearerToken"] = prefix
-    return found
+REFUSED = "Bearer refused"
 
 
-async def log_in(found: Any) -> Any:
-    return await connection_info(found)
+class Server:
+    """An API server that knows every token but one, or a place that it redirects to."""
+
+    def __init__(self) -> None:
+        self.seen: list[str | None] = []
+        self.elsewhere = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.seen.append(request.headers.get("Authorization"))
+        if self.elsewhere:
+            raise web.HTTPTemporaryRedirect(self.elsewhere)
+        return web.Response(status=401 if self.seen[-1] == REFUSED else 200, text="{}")
+
+    async def start(self) -> tuple[web.AppRunner, str]:
+        app = web.Application()
+        app.router.add_get("/api/v1/pods", self.answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-@pytest.mark.parametrize(
-    ("token", "prefix", "expected"),
-    [
-        pytest.param(None, None, (None, None), id="nobody"),
-        pytest.param("abc", None, (None, "abc"), id="a bare token"),
-        pytest.param("abc", "Bearer", ("Bearer", "abc"), id="a token with its scheme"),
-        pytest.param("Bearer abc", None, ("Bearer", "abc"), id="a whole header"),
-    ],
-)
-async def test_who_we_are(token: str | None, prefix: str | None, expected: Any) -> None:
-    info = await log_in(configuration(token, prefix))
-    assert (info.scheme, info.token) == expected
-    assert info.server == "https://api.example:6443"
+class Bench:
+    """A session of kopf's, its server, and what was told of its requests."""
+
+    def __init__(self, server: Server, configuration: Any) -> None:
+        self.server = server
+        self.configuration = configuration
+        self.codes: list[int] = []
+        self.session: Any = None
+
+    async def log_in(self) -> kopf.AiohttpSession:
+        config = trace(lambda *_: None, lambda _, __, code, ___: self.codes.append(code))
+        return await login_with(self.configuration, config)(logger=None, retry=0)
+
+    async def get(self) -> int:
+        async with self.session.get(f"{self.configuration.host}/api/v1/pods") as response:
+            return int(response.status)
+
+    def token(self, token: str, prefix: str | None = "Bearer") -> None:
+        self.configuration.api_key["BearerToken"] = token
+        if prefix is not None:
+            self.configuration.api_key_prefix["BearerToken"] = prefix
 
 
-async def test_trust_and_certificates_are_handed_on() -> None:
-    found = configuration()
-    found.ssl_ca_cert = "ca.crt"
-    found.cert_file, found.key_file = "me.crt", "me.key"
-    found.proxy = "http://proxy:3128"
-    info = await log_in(found)
-    assert (info.ca_path, info.insecure) == ("ca.crt", False)
-    assert (info.certificate_path, info.private_key_path) == ("me.crt", "me.key")
-    assert info.proxy_url == "http://proxy:3128"
+@pytest_asyncio.fixture
+async def bench() -> AsyncIterator[Bench]:
+    server = Server()
+    runner, address = await server.start()
+    bench = Bench(server, Configuration(host=address))  # type: ignore[no-untyped-call]
+    logged_in = await bench.log_in()
+    assert logged_in.server == address
+    bench.session = logged_in.aiohttp_session
+    yield bench
+    await bench.session.close()
+    await runner.cleanup()
 
 
-async def test_a_kubeconfig_may_ask_for_no_verification() -> None:
-    found = configuration()
-    found.verify_ssl = False
-    assert (await log_in(found)).insecure
+async def test_nobody(bench: Bench) -> None:
+    await bench.get()
+    assert bench.server.seen == [None]
 
 
-async def test_name_and_password_are_handed_on() -> None:
-    found = configuration()
-    found.username, found.password = "me", "secret"
-    info = await log_in(found)
-    assert (info.username, info.password) == ("me", "secret")
+async def test_a_token_with_its_scheme(bench: Bench) -> None:
+    bench.token("Bearer abc", prefix=None)
+    await bench.get()
+    assert bench.server.seen == ["Bearer abc"]
 
 
-class Lookups:
-    """Finds one configuration after the other."""
-
-    def __init__(self, *found: Any) -> None:
-        self._found = iter(found)
-
-    async def __call__(self) -> Any:
-        return next(self._found)
+async def test_a_renewed_token_is_used_at_once(bench: Bench) -> None:
+    for token in ("old", "new"):
+        bench.token(token)
+        await bench.get()
+    assert bench.server.seen == ["Bearer old", "Bearer new"]
 
 
-def quiet() -> Any:
-    return trace(lambda *_: None, lambda *_: None)
+async def test_credentials_are_renewed_by_the_requests(bench: Bench) -> None:
+    tokens = iter(("first", "second"))
+
+    async def renew(_: Configuration) -> None:
+        bench.token(next(tokens))
+
+    bench.configuration.refresh_api_key_hook = renew
+    bench.token("before")
+    for _ in range(2):
+        await bench.get()
+    assert bench.server.seen == ["Bearer first", "Bearer second"]
 
 
-async def test_each_login_looks_again() -> None:
-    login = login_with(Lookups(configuration("old"), configuration("new")), quiet())
-    sessions = [(await login(logger=None, retry=0)).aiohttp_session for _ in range(2)]
-    assert [one.headers["Authorization"] for one in sessions] == ["Bearer old", "Bearer new"]
-    for one in sessions:
-        await one.close()
+async def test_a_refusal_is_a_lost_connection_to_kopf(bench: Bench) -> None:
+    """kopf tries again after those; on a 401 it would close all watches, and end by that."""
+    bench.token("refused")
+    with pytest.raises(aiohttp.ClientConnectionError, match=r"401: .* its token valid") as caught:
+        await bench.get()
+    assert isinstance(caught.value, RefusedError)
+    bench.token("good")
+    assert await bench.get() == 200
+    assert bench.codes == [401, 200]
+    assert not bench.session.closed
 
 
-async def test_kopf_knows_credentials_that_were_refused_before() -> None:
-    """Else it would ask again and again with them, without a pause."""
-    login = login_with(Lookups(*map(configuration, ("old", "old", "new"))), quiet())
-    first, same, other = [await login(logger=None, retry=0) for _ in range(3)]
-    assert (first == same, first == other) == (True, False)
-    assert first.aiohttp_session is same.aiohttp_session
-    for one in (first, other):
-        await one.aiohttp_session.close()
+async def test_credentials_go_nowhere_else(bench: Bench) -> None:
+    other = Server()
+    runner, address = await other.start()
+    bench.server.elsewhere = f"{address}/api/v1/pods"
+    bench.token("abc")
+    await bench.get()
+    await runner.cleanup()
+    assert (bench.server.seen, other.seen) == (["Bearer abc"], [None])
 
 
-async def test_no_secret_is_in_the_words_for_a_session() -> None:
-    session = await login_with(Lookups(configuration("secret")), quiet())()
-    assert "secret" not in repr(session)
-    await session.aiohttp_session.close()
+async def test_a_proxy_is_used(bench: Bench) -> None:
+    proxy = Server()
+    runner, address = await proxy.start()
+    bench.configuration.proxy = address
+    session = (await bench.log_in()).aiohttp_session
+    async with session.get(f"{bench.configuration.host}/api/v1/pods") as response:
+        await response.read()
+    await session.close()
+    await runner.cleanup()
+    assert (bench.server.seen, proxy.seen) == ([], [None])
+
+
+async def test_no_secret_is_in_the_words_for_a_session(bench: Bench) -> None:
+    bench.token("secret")
+    logged_in = await bench.log_in()
+    assert "secret" not in repr(logged_in)
+    await logged_in.aiohttp_session.close()

@@ -21,7 +21,12 @@ import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 
 from canary_operator.adapters.cluster.answers import Manifest, content_of, hang_up, lines_of
-from canary_operator.adapters.cluster.connection import JSON, Connection, OnAnswer
+from canary_operator.adapters.cluster.connection import (
+    JSON,
+    Connection,
+    OnAnswer,
+    credentials_of,
+)
 from canary_operator.adapters.cluster.encoding import encode
 from canary_operator.adapters.cluster.errors import Call, ExpiredError, Refusal, error_of
 from canary_operator.adapters.cluster.resources import Resource
@@ -222,7 +227,7 @@ class Client(Connection):
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=self.timeout_seconds, sock_read=idle_seconds
         )
-        headers, proxy = await self._credentials(), self._configuration.proxy
+        headers, proxy = await credentials_of(self._configuration), self._configuration.proxy
         name, url = self._configuration.tls_server_name, self._url(call.path)
         request: dict[str, Any] = {
             "params": query,

@@ -16,6 +16,12 @@ TIMEOUT_SECONDS = 10.0
 JSON = "application/json"
 
 
+async def credentials_of(configuration: Configuration) -> dict[str, str]:
+    """Return the headers that say who we are, with credentials renewed if it is time."""
+    settings: Mapping[str, Any] = await configuration.auth_settings()
+    return {entry["key"]: entry["value"] for entry in settings.values()}
+
+
 class Connection:
     """Sends requests; close it at the end, or use it as a context manager."""
 
@@ -53,7 +59,7 @@ class Connection:
     ) -> tuple[int, str | None, bytes]:
         """Send one request, twice where a kept connection turns out to be closed."""
         session = self._open_session()
-        headers |= await self._credentials()
+        headers |= await credentials_of(self._configuration)
         request |= {
             "proxy": self._configuration.proxy,
             "server_hostname": self._configuration.tls_server_name,
@@ -68,10 +74,6 @@ class Connection:
                 if last:
                     raise
         raise AssertionError("unreachable: the second try returns or raises")
-
-    async def _credentials(self) -> dict[str, str]:
-        settings: Mapping[str, Any] = await self._configuration.auth_settings()
-        return {entry["key"]: entry["value"] for entry in settings.values()}
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

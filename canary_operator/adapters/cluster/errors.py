@@ -8,8 +8,8 @@ Exception
 │   └── RejectedError        400, 422, admission: the content is refused, a retry is in vain
 └── CanaryOperatorError      leaves the adapters as it is
     ├── ConflictError        409: the object is another one by now
-    ├── ForbiddenError       401, 403 of RBAC
-    └── UnavailableError     429, 5xx, no answer
+    ├── ForbiddenError       403 of RBAC
+    └── UnavailableError     401, 429, 5xx, no answer
 """
 
 import re
@@ -164,7 +164,10 @@ def _unprocessable(call: Call, refusal: Refusal) -> Exception:
 
 
 def _unauthorized(call: Call, _: Refusal) -> Exception:
-    return ForbiddenError(f"The API server does not accept the operator's credentials for {call}.")
+    """Wait, as for a server that is away: it may be starting, or a new token on its way."""
+    return UnavailableError(
+        f"The API server answered 401 to {call}: it does not accept the operator's credentials."
+    )
 
 
 def _forbidden(call: Call, refusal: Refusal) -> Exception:

@@ -68,7 +68,9 @@ TYPED = "failed to create typed patch object (demo/web-stable; apps/v1, Kind=Dep
             id="another object of that name",
         ),
         pytest.param(410, status("Expired", "too old"), ExpiredError, "too old", id="expired"),
-        pytest.param(401, status("Unauthorized"), ForbiddenError, "credentials", id="who are you"),
+        pytest.param(
+            401, status("Unauthorized"), UnavailableError, "credentials", id="who are you"
+        ),
         pytest.param(
             403,
             status("Forbidden", NO_RIGHT),

@@ -12,6 +12,7 @@ import yaml
 from aiohttp import web
 
 from canary_operator.adapters.cluster import configuration as renewal
+from canary_operator.adapters.cluster.connection import credentials_of
 from canary_operator.adapters.cluster.errors import Call, NotFoundError
 from canary_operator.adapters.cluster.resources import DEPLOYMENTS, ROLLOUTS
 from canary_operator.plugin.exits import OutageError, PluginError
@@ -291,7 +292,7 @@ async def test_a_token_that_lasts_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     file = write(tmp_path / "config", config("a", current="a", **login(tmp_path, script)))
     async with connect(Target(file)) as cluster:
         for _ in range(2):
-            assert (await cluster._credentials())["authorization"] == "Bearer t"
+            assert (await credentials_of(cluster._configuration))["authorization"] == "Bearer t"
     assert len(runs.read_text()) == 1
 
 
