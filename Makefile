@@ -118,3 +118,11 @@ clean:  ## Remove what the other targets made
 
 bench-scrape: $(STAMP)  ## Measure a scrape of the operator's metrics with 2,000 rollouts
 	@$(BIN)/python -m benchmarks.scrape
+
+.PHONY: test-fuzz
+test-fuzz: $(STAMP) prometheus  ## Bad input, 10,000 examples a test; on a real API server, too, with KUBEBUILDER_ASSETS
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest -n 0 --timeout 7200 tests/fuzz
+
+.PHONY: test-faults
+test-faults: $(STAMP) prometheus  ## Faults of all kinds, and kills at every write; on a real API server, too, with KUBEBUILDER_ASSETS
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "exhaustive or not exhaustive" tests/faults

@@ -1,10 +1,11 @@
-"""Many rollouts in memory, run by the real engine on the real clock."""
+"""Many rollouts in memory, run by the real engine on the real clock or on a virtual one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from canary_operator.domain.errors import HostConflictError
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.situation import RouteState, Settings, TrackState
 from canary_operator.domain.spec import RolloutSpec
@@ -12,7 +13,7 @@ from canary_operator.domain.target import RouteTarget, TrackTarget
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Ticker
-from canary_operator.ports import Accepted, Key, MetricsSource, Ports, Rollout
+from canary_operator.ports import Accepted, Key, MetricsSource, Ports, Rollout, Telemetry
 from canary_operator.testing.builders import spec, template
 from canary_operator.testing.driver import Driver
 from canary_operator.testing.memory import World
@@ -53,8 +54,9 @@ class Fleet:
         return self.worlds[rollout.key].ports()
 
     def get(self, key: Key) -> Rollout | None:
-        """Return a rollout."""
-        return self.worlds[key].ports().rollouts.get(key)
+        """Return a rollout; None when it was deleted."""
+        world = self.worlds.get(key)
+        return world.ports().rollouts.get(key) if world is not None else None
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
         """Write its status."""
@@ -84,6 +86,10 @@ class Fleet:
         """Drop records."""
         await self._of(rollout).workloads.forget(rollout, revisions)
 
+    async def restore(self, rollout: Rollout, revisions: Collection[str]) -> bool:
+        """Bring records back."""
+        return await self._of(rollout).workloads.restore(rollout, revisions)
+
     async def ensure_track(
         self, rollout: Rollout, track: str, target: TrackTarget, template: Mapping[str, Any]
     ) -> bool:
@@ -102,6 +108,10 @@ class Fleet:
         """Check hosts."""
         await self._of(rollout).router.claim(rollout, spec)
 
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
+        """Compare hosts."""
+        return self._of(rollout).router.contested(rollout, spec)
+
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
         """Tell the router."""
         return await self._of(rollout).router.set(rollout, spec, target)
@@ -114,11 +124,17 @@ class Fleet:
 class Operator:
     """Scheduler, ticks and checks as the operator has them, without a cluster."""
 
-    def __init__(self, fleet: Fleet, settings: Settings) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        settings: Settings,
+        clock: Callable[[], datetime] = now,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._fleet = fleet
         self.checks = Checks(fleet.source, self._wake)
-        ticker = Ticker(fleet.ports(), settings, self.checks, now)
-        self.scheduler = Scheduler(ticker.tick, now)
+        ticker = Ticker(fleet.ports(), settings, self.checks, clock, telemetry)
+        self.scheduler = Scheduler(ticker.tick, clock, telemetry=telemetry)
 
     def _wake(self, key: Key) -> None:
         self.scheduler.wake(key)

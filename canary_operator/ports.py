@@ -5,11 +5,12 @@ Writes are coroutines; each sends nothing when the world already looks as asked,
 after a crash, and raises only errors of `domain.errors`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from canary_operator.domain.errors import HostConflictError
 from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
@@ -45,6 +46,8 @@ class Rollout:
     request: str | None = None
     """Value of the request annotation."""
     deleting: bool = False
+    created: str = ""
+    """When it was made, as Kubernetes writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,10 @@ class Workloads(Protocol):
         """
         ...
 
+    async def restore(self, rollout: Rollout, revisions: Collection[str]) -> bool:
+        """Bring back records that somebody deleted; return whether there were any."""
+        ...
+
     async def forget(self, rollout: Rollout, revisions: Sequence[str]) -> None:
         """Remove records that nothing needs any more."""
         ...
@@ -139,6 +146,14 @@ class TrafficRouter(Protocol):
 
         Raises:
             HostConflictError: another object claims a host on the same gateway.
+        """
+        ...
+
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
+        """Return which host of the spec in force is left to another rollout, if one is.
+
+        Two may have been accepted at the same moment. `set` leaves out what is contested, and the
+        rollout is woken when it may have it.
         """
         ...
 

@@ -86,11 +86,15 @@ def build(options: Options, configuration: Configuration) -> Parts:
     settings = _settings(options)
     metrics = PrometheusMetrics(_connection(options.prometheus), settings, telemetry.queried)
     events = ClusterEvents(client, socket.gethostname(), now)
-    checks = Checks(metrics, lambda key: scheduler.wake(key))  # noqa: PLW0108 - made below
+
+    def wake(key: Key) -> None:
+        scheduler.wake(key)  # made below
+
+    checks = Checks(metrics, wake)
     ports = Ports(
         rollouts=ClusterRollouts(client, caches),
         workloads=ClusterWorkloads(client, caches),
-        router=build_router(client, caches, settings, options.namespaces),
+        router=build_router(client, caches, settings, options.namespaces, wake),
         metrics=metrics,
         events=events,
     )

@@ -3,7 +3,8 @@
 kopf reads credentials once, and on a 401 it closes every connection that has them. That happens
 about once an hour in a pod, whose token is renewed in a file, and a watch that is closed in this
 way ends kopf and with it the operator. So its session asks for the credentials of now before each
-request, and a refusal is for kopf what a lost connection is: it asks again after a pause.
+request, and a refusal is for kopf what a lost connection is: it asks again after a pause. So is a
+kind of objects that is not served any more, since its CRD may come back.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,8 +17,12 @@ from kubernetes.aio.client.rest import RESTClientObject
 from yarl import URL
 
 from canary_operator.adapters.cluster.connection import credentials_of
+from canary_operator.controller.reading import ShallowResponse
+from canary_operator.controller.tracing import read_request
 
 Login = Callable[..., Awaitable[kopf.AiohttpSession]]
+
+_FOLLOWING = frozenset({"list", "watch"})
 
 
 class RefusedError(aiohttp.ClientConnectionError):
@@ -31,6 +36,20 @@ class RefusedError(aiohttp.ClientConnectionError):
             "401: the API server does not accept the operator's credentials. If this goes on: "
             "does its ServiceAccount still exist, and is its token valid?"
         )
+
+
+class NotServedError(aiohttp.ClientConnectionError):
+    """The API server does not know what is watched, for a moment or for good.
+
+    kopf ends a watch for good when it is told so, with a traceback in the log. Where it follows
+    CRDs, it ends the watch anyway; where it does not, only asking again finds a CRD that is back.
+    """
+
+    status = int(HTTPStatus.NOT_FOUND)
+    """What the server answered."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"404: the API server does not serve {resource}. Is its CRD installed?")
 
 
 def login_with(configuration: Configuration, trace: aiohttp.TraceConfig) -> Login:
@@ -60,6 +79,10 @@ def _open(configuration: Configuration, trace: aiohttp.TraceConfig) -> aiohttp.C
         if response.status == RefusedError.status:
             response.release()
             raise RefusedError
+        asked = read_request(request.method, request.url.path, request.url.query)
+        if response.status == NotServedError.status and asked.verb in _FOLLOWING:
+            response.release()
+            raise NotServedError(asked.resource)
         return response
 
     # Reads the certificates of the configuration; its own requests are not used.
@@ -70,4 +93,5 @@ def _open(configuration: Configuration, trace: aiohttp.TraceConfig) -> aiohttp.C
         trust_env=True,
         trace_configs=[trace],
         middlewares=(authorize,),
+        response_class=ShallowResponse,
     )

@@ -61,6 +61,11 @@ class HostConflictError(InvalidRolloutError):
     reason = Reason.HOST_CONFLICT
     heals = True
 
+    def __init__(self, message: str, *, is_watched: bool = False) -> None:
+        super().__init__(message)
+        self.is_watched = is_watched
+        """Whether the rollout is woken when that may have changed, so nobody has to ask again."""
+
 
 class NameConflictError(InvalidRolloutError):
     """An object with a name that the rollout needs belongs to somebody else."""

@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
+
+YEARS = range(1970, 3000)
+"""When an operator may have lived that recorded a moment; one can add and subtract days there."""
 
 
 def format_time(value: datetime) -> str:
@@ -13,7 +16,21 @@ def format_time(value: datetime) -> str:
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=digits) + "Z"
 
 
-Time = Annotated[datetime, PlainSerializer(format_time, return_type=str, when_used="json")]
+def _calculable(value: datetime) -> datetime:
+    """Refuse what no operator wrote: the ends of Python's calendar, and a moment of no zone."""
+    if value.tzinfo is None or value.year not in YEARS:
+        raise ValueError("no moment that an operator could have recorded")
+    return value
+
+
+Time = Annotated[
+    datetime,
+    AfterValidator(_calculable),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+]
+
+Count = Annotated[int, Field(ge=0)]
+Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class Recorded(BaseModel):

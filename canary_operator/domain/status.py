@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from canary_operator.domain.evidence import Evidence
 from canary_operator.domain.phase import Phase
-from canary_operator.domain.recorded import Recorded, Time
+from canary_operator.domain.recorded import Count, Percent, Recorded, Time
 
 
 class Verdict(StrEnum):
@@ -44,8 +44,8 @@ class Condition(Recorded):
 class Requests(Recorded):
     """Requests of one version, and how many of them were bad."""
 
-    requests: int
-    bad: int
+    requests: Count
+    bad: Count
 
 
 class Judgement(Recorded):
@@ -115,8 +115,8 @@ class HistoryEntry(Recorded):
     message: str = ""
     started_at: Time
     finished_at: Time
-    max_weight: int
-    requests_hurt: int | None = None
+    max_weight: Percent
+    requests_hurt: Count | None = None
     """Canary requests that failed or were given up, as far as checks counted them; absent where
     only queries of your own were asked."""
 
@@ -125,13 +125,13 @@ class Attempt(Recorded):
     """Bookkeeping of the rollout under way; it begins and ends with the rollout."""
 
     started_at: Time
-    max_weight: int = 0
+    max_weight: Percent = 0
     """Highest weight that the router was told, in percent."""
-    step_weight: int = 0
+    step_weight: Percent = 0
     """Weight of the step that was reached, in percent; above `weight` while pods are missing."""
-    step_pods: int = 0
+    step_pods: Count = 0
     """Canary pods that the weight needed when it was raised."""
-    peak_available: int = 0
+    peak_available: Count = 0
     """Most available canary pods seen in this step."""
     hold_started_at: Time | None = None
     """Start of the hold: the raise, or the latest failed check."""
@@ -141,7 +141,7 @@ class Attempt(Recorded):
     """Since when fewer canary pods are available than the weight needs."""
     paused_at: Time | None = None
     paused_by_request: bool = False
-    approved_step: int | None = None
+    approved_step: Count | None = None
     """Index of the step that a person approved."""
     requests_hurt: float | None = None
     """Canary requests that failed or were given up, as far as checks counted them. Where windows
@@ -164,16 +164,16 @@ class RolloutStatus(Recorded):
     canary_revision: str | None = None
     rejected_revision: str | None = None
     """Revision that was rolled back; not tried again until a retry or another revision."""
-    step: int | None = None
+    step: Count | None = None
     """Index of the present step, from 0."""
     step_progress: str | None = None
     """Present step and number of steps, for people: `2/3`."""
-    weight: int | None = None
+    weight: Percent | None = None
     """Share of requests for the canary that the router was told, in percent."""
     weight_applied_at: Time | None = None
     progressed_at: Time | None = None
     """Latest progress, where the progress deadline counts from."""
-    failed_checks: int = 0
+    failed_checks: Count = 0
     traffic_off_at: Time | None = None
     """When the canary lost its traffic; its pods outlive that by `scaleDownDelay`."""
     attempt: Attempt | None = None
@@ -181,9 +181,9 @@ class RolloutStatus(Recorded):
     metrics: tuple[Judgement, ...] = ()
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=10)] = ()
     """Finished rollouts, newest first."""
-    replicas: int = 0
+    replicas: Count = 0
     """Pods of both tracks."""
-    ready_replicas: int = 0
+    ready_replicas: Count = 0
     selector: str | None = None
     """Label selector of the pods of both tracks, for autoscalers."""
     conditions: tuple[Condition, ...] = ()

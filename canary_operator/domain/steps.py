@@ -72,8 +72,8 @@ def awaits_approval(at: Situation) -> bool:
 
 def next_raise(at: Situation) -> tuple[int, int] | None:
     """Return step index and weight of the raise that only needs pods now; None if there is none."""
-    if at.weight < at.attempt.step_weight:  # pods were missing: back to what was reached
-        return step_index(at), at.attempt.step_weight
+    if at.weight < at.attempt.step_weight:  # pods were missing: back to what was reached,
+        return step_index(at), present_step(at).weight  # as far as the steps still have it
     first = at.attempt.step_weight == 0
     following = next_step(at)
     if following is None or not (first or step_is_done(at)):

@@ -88,7 +88,8 @@ def _route(at: Situation) -> RouteTarget | None:
     if status.phase in {None, Phase.INITIALIZING}:
         return None
     if status.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK} and status.rejected_revision:
-        reason = Reason(status.history[0].reason) if status.history else Reason.ROLLED_BACK
+        said = status.history[0].reason if status.history else None
+        reason = Reason(said) if said in set(Reason) else Reason.ROLLED_BACK
         return RouteTarget(weight, status.rejected_revision, reason)
     stale = at.route.rejected == status.canary_revision or at.route.weight != weight
     if stale or at.route.rejected is None:

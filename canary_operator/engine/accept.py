@@ -7,6 +7,7 @@ that is refused changes nothing: the last recorded one stays in force.
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +20,13 @@ from canary_operator.domain.acceptance import (
     read_spec,
     settings_of,
 )
-from canary_operator.domain.errors import ForbiddenError, InvalidRolloutError
+from canary_operator.domain.errors import (
+    ForbiddenError,
+    HostConflictError,
+    InvalidRolloutError,
+    NotLeaderError,
+    SurroundingsError,
+)
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
@@ -31,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_REFUSED = timedelta(seconds=30)
 """How soon a refusal that may heal by itself is tried again."""
+FIRST_RETRY = timedelta(seconds=0.5)
+"""How soon an API server that could not be asked is asked again; later pauses double."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,12 @@ class _Remembered:
     uid: str
     generation: int
     spec: RolloutSpec | None
-    error: InvalidRolloutError | ForbiddenError | None = None
+    error: InvalidRolloutError | SurroundingsError | None = None
     retry_at: datetime | None = None
+    pause: timedelta = FIRST_RETRY / 2
+    """How long the last pause was, where the API server could not be asked."""
+    revision: str = ""
+    """Of the spec."""
 
 
 class Acceptor:
@@ -72,24 +85,31 @@ class Acceptor:
     async def accept(self, rollout: Rollout, now: datetime) -> Acceptance:
         """Return the spec in force for `rollout`.
 
+        While the API server cannot be asked about a new spec, the last one stays in force: a
+        rollout under way must be able to go back.
+
         Raises:
-            SurroundingsError: the API server could not be asked; nothing is decided.
+            SurroundingsError: no spec is in force, and the API server could not be asked.
         """
         known = self._recall(rollout, now)
         if known is None:
             known = await self._examine(rollout, now)
             self._memory[rollout.key] = known
         if known.spec is not None:
-            revision = revision_of(known.spec.template.raw)
-            return Acceptance(Wanted(revision, known.spec))
+            return self._in_force(rollout, Wanted(known.revision, known.spec))
         return self._fall_back(rollout, known)
+
+    def _in_force(self, rollout: Rollout, wanted: Wanted) -> Acceptance:
+        conflict = self._ports.router.contested(rollout, wanted.spec)
+        return Acceptance(wanted, _quoted(conflict, heals=True) if conflict else None)
 
     def _recall(self, rollout: Rollout, now: datetime) -> _Remembered | None:
         known = self._memory.get(rollout.key)
         if known is None or (known.uid, known.generation) != (rollout.uid, rollout.generation):
             return None
         expired = known.retry_at is not None and now >= known.retry_at
-        return None if expired else known
+        woken = isinstance(known.error, HostConflictError) and known.error.is_watched
+        return None if expired or woken else known
 
     async def _examine(self, rollout: Rollout, now: datetime) -> _Remembered:
         try:
@@ -100,7 +120,19 @@ class Acceptor:
         except ForbiddenError as error:
             retry_at = now + RETRY_REFUSED
             return _Remembered(rollout.uid, rollout.generation, None, error, retry_at)
-        return _Remembered(rollout.uid, rollout.generation, spec)
+        except SurroundingsError as error:
+            if isinstance(error, NotLeaderError) or not self._ports.workloads.records(rollout):
+                raise
+            return self._put_off(rollout, error, now)
+        revision = revision_of(spec.template.raw)
+        return _Remembered(rollout.uid, rollout.generation, spec, revision=revision)
+
+    def _put_off(self, rollout: Rollout, error: SurroundingsError, now: datetime) -> _Remembered:
+        before = self._memory.get(rollout.key)
+        again = before is not None and before.generation == rollout.generation
+        pause = min(2 * before.pause, RETRY_REFUSED) if before and again else FIRST_RETRY
+        retry_at = now + (error.retry_after or pause)
+        return _Remembered(rollout.uid, rollout.generation, None, error, retry_at, pause)
 
     async def _follow(self, rollout: Rollout) -> RolloutSpec:
         """Check everything that can be wrong with the newest spec, then record it."""
@@ -109,7 +141,7 @@ class Acceptor:
         revision, settings = revision_of(spec.template.raw), settings_of(raw)
         records = self._ports.workloads.records(rollout)
         newest = records[0] if records else None
-        if newest and newest.revision == revision and _in_force(newest, spec, settings):
+        if newest and newest.revision == revision and _is_recorded(newest, spec, settings):
             return spec
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
@@ -130,12 +162,11 @@ class Acceptor:
         return spec
 
     def _fall_back(self, rollout: Rollout, known: _Remembered) -> Acceptance:
-        problem = None
+        wanted = self._last_accepted(rollout)
+        problem = self._in_force(rollout, wanted).problem if wanted is not None else None
         if known.error is not None:
-            error = known.error
-            heals = known.retry_at is not None
-            problem = Problem.quoted(error.reason, error.message, heals=heals)
-        return Acceptance(self._last_accepted(rollout), problem, known.retry_at)
+            problem = _quoted(known.error, heals=known.retry_at is not None)
+        return Acceptance(wanted, problem, known.retry_at)
 
     def _last_accepted(self, rollout: Rollout) -> Wanted | None:
         records = self._ports.workloads.records(rollout)
@@ -144,15 +175,16 @@ class Acceptor:
         newest = records[0]
         stable = self._ports.workloads.track(rollout, "stable")
         raw = {**newest.settings, "template": newest.template}
-        if stable.exists:
-            raw["replicas"] = stable.replicas
         key = rollout.key
         settings = self._settings_for_what_runs(rollout)
-        try:
-            spec = read_spec(raw, name=key.name, namespace=key.namespace, settings=settings)
-        except InvalidRolloutError:
-            return None  # recorded by an operator with other rules; its pods are left alone
-        return Wanted(newest.revision, spec)
+        # Records say nothing of scale. Where stable was deleted, the refused spec knows best.
+        sizes = [stable.replicas] if stable.exists else [rollout.spec.get("replicas", 1), 1]
+        for size in sizes:
+            sized = {**raw, "replicas": size}
+            with suppress(InvalidRolloutError):
+                spec = read_spec(sized, name=key.name, namespace=key.namespace, settings=settings)
+                return Wanted(newest.revision, spec)
+        return None  # recorded by an operator with other rules; its pods are left alone
 
     def _settings_for_what_runs(self, rollout: Rollout) -> Settings:
         """Return settings under which a rollout goes on, and may roll back, when lists got shorter.
@@ -166,7 +198,11 @@ class Acceptor:
         return replace(self._settings, allowed_hosts=allowed, custom_queries=None)
 
 
-def _in_force(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any]) -> bool:
+def _quoted(error: InvalidRolloutError | SurroundingsError, *, heals: bool) -> Problem:
+    return Problem.quoted(error.reason, error.message, heals=heals)
+
+
+def _is_recorded(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any]) -> bool:
     if newest.settings == settings:
         return True
     return asks_nothing_new(spec, newest.settings, newest.template)

@@ -4,12 +4,16 @@ Raising is recorded before it is done, lowering is done before it is recorded. N
 on the way keeps traffic on a canary: the router is told first, whatever comes after.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from canary_operator.domain.actions import Hold
 from canary_operator.domain.decide import Decision
 from canary_operator.domain.errors import InvalidRolloutError, SurroundingsError
+from canary_operator.domain.phase import IN_STEPS
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.situation import Situation
+from canary_operator.domain.report import report
+from canary_operator.domain.situation import Problem, Situation
 from canary_operator.domain.status import RolloutStatus, merge_patch
 from canary_operator.domain.target import RouteTarget, Target, TrackTarget
 from canary_operator.ports import Ports, Rollout
@@ -21,12 +25,16 @@ WriteError = InvalidRolloutError | SurroundingsError
 class Applied:
     """What became of a decision."""
 
+    decision: Decision
+    """What was recorded of it: less than was decided where the router did not take it."""
     recorded: bool
     """Whether the status was written, so that the next tick may decide something new."""
     error: WriteError | None = None
     """The first write that failed; the rest was left for the next tick."""
+    asked: Mapping[str, object] = field(default_factory=dict)
+    """What was asked of each object; the objects in words."""
     written: tuple[str, ...] = ()
-    """Objects that had to be written, in words."""
+    """Those that had to be written."""
 
 
 async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: Ports) -> Applied:
@@ -38,20 +46,47 @@ async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: 
     """
     shaping = _Shaping(rollout, at, ports)
     error: WriteError | None = None
-    status, target = decision.status, decision.target
+    target = decision.target
     if decision.traffic_first:
         error = await shaping.route(target.route)
         if error is not None:
-            kept = {"weight": at.weight, "traffic_off_at": at.status.traffic_off_at}
-            status = status.model_copy(update=kept)  # nothing was taken away
-    recorded = await _record(status, rollout, ports)
+            decision = _not_taken(decision, at, error)
+    recorded = await _record(decision.status, rollout, ports)
     for notice in decision.notices:
         ports.events.tell(rollout, notice)
-    if decision.remove_request and rollout.request is not None:
-        await ports.rollouts.remove_request(rollout, rollout.request)
+    left = await _remove_request(decision, rollout, ports)
     if error is None:
         error = await shaping.everything(target, traffic_done=decision.traffic_first)
-    return Applied(recorded, error, tuple(shaping.written))
+    return Applied(decision, recorded, error or left, shaping.asked, tuple(shaping.written))
+
+
+async def _remove_request(
+    decision: Decision, rollout: Rollout, ports: Ports
+) -> SurroundingsError | None:
+    """Remove a request that was answered; one that has to stay keeps nothing else from happening.
+
+    Returns:
+        What kept it from being removed.
+    """
+    if not decision.remove_request or rollout.request is None:
+        return None
+    try:
+        await ports.rollouts.remove_request(rollout, rollout.request)
+    except SurroundingsError as error:
+        return error
+    return None
+
+
+def _not_taken(decision: Decision, at: Situation, error: WriteError) -> Decision:
+    """Return what is left of a decision that the router, told first, did not take."""
+    status = decision.status
+    if status.phase in IN_STEPS and status.canary_revision == at.route.rejected:
+        # The mark of its rejection is still there, and would end at once what begins now.
+        problem = Problem.quoted(error.reason, error.message, heals=True)
+        before = report(replace(at, problem=problem))
+        return replace(decision, action=Hold(), status=before, notices=(), remove_request=False)
+    kept = {"weight": at.weight, "traffic_off_at": at.status.traffic_off_at}
+    return replace(decision, status=status.model_copy(update=kept))  # nothing was taken away
 
 
 async def _record(status: RolloutStatus, rollout: Rollout, ports: Ports) -> bool:
@@ -69,6 +104,7 @@ class _Shaping:
     rollout: Rollout
     at: Situation
     ports: Ports
+    asked: dict[str, object] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
 
     async def route(self, target: RouteTarget | None) -> WriteError | None:
@@ -79,21 +115,31 @@ class _Shaping:
             wrote = await self.ports.router.set(self.rollout, self.at.spec, target)
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
-        self._note(wrote, f"the route of {self.rollout.key.name}")
+        self._note(f"the route of {self.rollout.key.name}", target, wrote)
         return None
 
     async def everything(self, target: Target, *, traffic_done: bool) -> WriteError | None:
         """Deployments, then Services, then the router: capacity before traffic."""
         try:
+            await self._records()
             for track, wanted in (("stable", target.stable), ("canary", target.canary)):
                 if wanted is not None:
                     await self._track(track, wanted)
             if self.at.wanted is not None and target.stable is not None:
                 wrote = await self.ports.workloads.ensure_services(self.rollout, self.at.spec)
-                self._note(wrote, f"a Service of {self.rollout.key.name}")
+                self._note(f"a Service of {self.rollout.key.name}", None, wrote)
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
         return None if traffic_done else await self.route(target.route)
+
+    async def _records(self) -> None:
+        """Keep what the tracks are built from, and what a rollback may go back to."""
+        status, wanted = self.at.status, self.at.wanted
+        needed = {status.stable_revision, status.canary_revision, status.rejected_revision}
+        needed.add(wanted.revision if wanted else None)
+        revisions = [revision for revision in needed if revision]
+        wrote = await self.ports.workloads.restore(self.rollout, revisions)
+        self._note(f"a ControllerRevision of {self.rollout.key.name}", None, wrote)
 
     async def _track(self, track: str, target: TrackTarget) -> None:
         workloads, name = self.ports.workloads, self.rollout.key.name
@@ -101,13 +147,14 @@ class _Shaping:
         record = next((r for r in records if r.revision == target.revision), None)
         if record is not None:
             wrote = await workloads.ensure_track(self.rollout, track, target, record.template)
-            self._note(wrote, f"Deployment {name}-{track}")
+            self._note(f"Deployment {name}-{track}", target, wrote)
             return
         running = workloads.track(self.rollout, track)
         if running.revision != target.revision or running.replicas != target.replicas:
             raise RecordMissingError(name, target.revision, track)
 
-    def _note(self, wrote: bool, what: str) -> None:
+    def _note(self, what: str, wish: object, wrote: bool) -> None:
+        self.asked[what] = wish
         if wrote:
             self.written.append(what)
 

@@ -1,6 +1,6 @@
 """One tick: observe → decide → apply, for one rollout at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -9,9 +9,8 @@ from canary_operator.domain.decide import Decision, decide
 from canary_operator.domain.errors import SurroundingsError
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.situation import Problem, Settings, Situation
-from canary_operator.domain.target import Target
-from canary_operator.engine.accept import Acceptor
+from canary_operator.domain.situation import Problem, Settings, Situation, Wanted
+from canary_operator.engine.accept import Acceptance, Acceptor
 from canary_operator.engine.apply import Applied, WriteError, carry_out
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.journal import write_down
@@ -45,6 +44,16 @@ class _Trouble:
     retry_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """What a rollout's objects were last made to look like, and what that followed from."""
+
+    asked: Mapping[str, object]
+    wanted: Wanted | None
+    problem: Problem | None
+    """What keeps the world from being all that is wanted."""
+
+
 class Ticker:
     """Runs ticks. What it keeps in memory only saves work: a restart loses nothing that matters."""
 
@@ -63,8 +72,7 @@ class Ticker:
         self._clock = clock
         self._acceptor = Acceptor(ports, settings)
         self._troubles: dict[Key, _Trouble] = {}
-        self._reached: dict[Key, Target] = {}
-        """What each rollout's world was last made to look like."""
+        self._reached: dict[Key, _Reached] = {}
 
     async def tick(self, key: Key) -> Next:
         """Look at one rollout and do what is due.
@@ -92,11 +100,12 @@ class Ticker:
         self._telemetry.looked(_look(rollout, situation))
         decision = decide(situation)
         applied = await carry_out(decision, rollout, situation, self._ports)
+        decision = applied.decision
         write_down(key, situation, decision)
         self._checks.recorded(key, situation.check)
         self._checks.start_if_due(key, self._after(situation, decision))
         await self._clean_up(rollout, decision)
-        self._report_drift(rollout, decision, applied)
+        self._report_drift(rollout, acceptance, applied)
         changed = self._note_trouble(key, applied.error, decision, now)
         return self._next(key, decision, applied, changed, acceptance.retry_at)
 
@@ -117,14 +126,18 @@ class Ticker:
     def _after(self, situation: Situation, decision: Decision) -> Situation:
         return replace(situation, status=decision.status, check=None)
 
-    def _report_drift(self, rollout: Rollout, decision: Decision, applied: Applied) -> None:
+    def _report_drift(self, rollout: Rollout, acceptance: Acceptance, applied: Applied) -> None:
         """Tell of objects that had to be written although nothing new was asked of them."""
         reached = self._reached.pop(rollout.key, None)
         if applied.error is not None:
             return
-        self._reached[rollout.key] = decision.target
-        if applied.written and reached == decision.target:
-            what = ", ".join(applied.written)
+        now = _Reached(applied.asked, acceptance.wanted, acceptance.problem)
+        self._reached[rollout.key] = now
+        if reached is None or (reached.wanted, reached.problem) != (now.wanted, now.problem):
+            return
+        same = [one for one in applied.written if reached.asked.get(one, now) == now.asked[one]]
+        if same:
+            what = ", ".join(same)
             words = f"Somebody changed or deleted {what}; it was set back."
             self._ports.events.tell(rollout, Notice("Warning", Reason.DRIFT_REPAIRED, words))
 

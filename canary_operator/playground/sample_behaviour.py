@@ -11,6 +11,7 @@
 | `REFUSE` | `false` | listens nowhere |
 | `REFUSE_AFTER` | never | stops listening after this time, and goes on running |
 | `UNHEALTHY` | `false` | `/healthz` answers 503 instead of 200; it is never late |
+| `ABRUPT_END` | `false` | SIGTERM ends it at once, and whatever it was answering |
 """
 
 import random
@@ -40,6 +41,7 @@ class Behaviour:
     refuses: bool = False
     refuse_after_seconds: float | None = None
     is_healthy: bool = True
+    ends_abruptly: bool = False
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Behaviour":
@@ -60,6 +62,7 @@ class Behaviour:
             refuse_after_seconds=duration_seconds(refuse_after) if refuse_after else None,
             refuses=is_true(environment.get("REFUSE", "")),
             is_healthy=not is_true(environment.get("UNHEALTHY", "")),
+            ends_abruptly=is_true(environment.get("ABRUPT_END", "")),
         )
 
     def delay_seconds(self) -> float:

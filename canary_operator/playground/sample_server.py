@@ -70,7 +70,9 @@ class Server:
             self._deserted.set()
 
     def end(self) -> None:
-        """Begin the graceful end; may be called again."""
+        """Begin the graceful end, if it is to be one; may be called again."""
+        if self.behaviour.ends_abruptly:
+            os._exit(0)
         self._ended.set()
 
     def delay_seconds(self, path: bytes) -> float:

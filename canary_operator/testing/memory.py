@@ -1,12 +1,12 @@
 """The engine's ports in memory, with a virtual clock and a switch that breaks any write."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
-from canary_operator.domain.errors import ConflictError, InvalidSpecError
+from canary_operator.domain.errors import ConflictError, HostConflictError, InvalidSpecError
 from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Past, Readings, Seen
@@ -16,6 +16,7 @@ from canary_operator.domain.status import Verdict
 from canary_operator.domain.target import RouteTarget, TrackTarget
 from canary_operator.ports import Accepted, Key, Measure, Ports, Rollout
 from canary_operator.testing.pods import Deployment
+from canary_operator.testing.sight import RECORD, ROLLOUT, ROUTE, SERVICES, Live, Sight
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -88,15 +89,24 @@ class World:
         """Whether pods of `revision` become available."""
         return revision not in self.broken
 
-    def ports(self) -> Ports:
-        """Return ports onto this world."""
+    def ports(self, sight: Sight | None = None) -> Ports:
+        """Return ports onto this world.
+
+        Args:
+            sight: What the operator behind these ports has seen; None for all of it, at once.
+        """
+        seen = sight or Live(self)
         return Ports(
-            rollouts=_Rollouts(self),
-            workloads=_Workloads(self),
-            router=_Router(self),
-            metrics=_Metrics(self),
-            events=_Events(self),
+            rollouts=_Rollouts(self, seen),
+            workloads=_Workloads(self, seen),
+            router=_Router(self, seen),
+            metrics=_Metrics(self, seen),
+            events=_Events(self, seen),
         )
+
+    async def ask_server(self, name: str) -> None:
+        """Ask the API server something that changes nothing, unless something breaks it."""
+        self.before_write(name)
 
     async def write(self, name: str, change: Callable[[], None]) -> None:
         """Do a write, unless something breaks it."""
@@ -109,20 +119,12 @@ class World:
 @dataclass(frozen=True, slots=True)
 class _Port:
     world: World
+    sight: Sight
 
 
 class _Rollouts(_Port):
-    def get(self, key: Key) -> Rollout | None:
-        world = self.world
-        return Rollout(
-            key=key,
-            uid="uid",
-            resource_version=str(world.version),
-            generation=world.generation,
-            spec=world.spec,
-            status=world.status,
-            request=world.request,
-        )
+    def get(self, key: Key) -> Rollout | None:  # noqa: ARG002
+        return self.sight.rollout()
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
         def change() -> None:
@@ -132,6 +134,7 @@ class _Rollouts(_Port):
             self.world.version += 1
 
         await self.world.write("status", change)
+        self.sight.learned(ROLLOUT)
 
     async def remove_request(self, rollout: Rollout, value: str) -> None:  # noqa: ARG002
         def change() -> None:
@@ -139,19 +142,21 @@ class _Rollouts(_Port):
                 self.world.request = None
                 self.world.version += 1
 
+        removes = self.world.request == value
         await self.world.write("request", change)
+        if removes:
+            self.sight.learned(ROLLOUT)
 
 
 class _Workloads(_Port):
     def track(self, rollout: Rollout, track: str) -> TrackState:  # noqa: ARG002
-        found = self.world.deployments.get(track)
-        return found.state() if found else TrackState()
+        return self.sight.track(track)
 
     def records(self, rollout: Rollout) -> Sequence[Accepted]:  # noqa: ARG002
-        return sorted(self.world.records, key=lambda record: -record.number)
+        return sorted(self.sight.records(), key=lambda record: -record.number)
 
-    async def try_out(self, rollout: Rollout, template: Mapping[str, Any]) -> None:
-        pass
+    async def try_out(self, rollout: Rollout, template: Mapping[str, Any]) -> None:  # noqa: ARG002
+        await self.world.ask_server("dry run")
 
     async def remember(self, rollout: Rollout, accepted: Accepted) -> None:  # noqa: ARG002
         def change() -> None:
@@ -159,12 +164,18 @@ class _Workloads(_Port):
             self.world.records = [*others, accepted]
 
         await self.world.write("record", change)
+        self.sight.learned(RECORD + accepted.revision)
+
+    async def restore(self, rollout: Rollout, revisions: Collection[str]) -> bool:  # noqa: ARG002
+        return False
 
     async def forget(self, rollout: Rollout, revisions: Sequence[str]) -> None:  # noqa: ARG002
         def change() -> None:
             self.world.records = [r for r in self.world.records if r.revision not in revisions]
 
         await self.world.write("forget", change)
+        for revision in revisions:
+            self.sight.learned(RECORD + revision)
 
     async def ensure_track(
         self,
@@ -173,33 +184,44 @@ class _Workloads(_Port):
         target: TrackTarget,
         template: Mapping[str, Any],  # noqa: ARG002
     ) -> bool:
-        found = self.world.deployments.get(track)
-        if found and (found.revision, found.replicas) == (target.revision, target.replicas):
+        if not self.sight.track(track).exists:
+            self.sight.learned(track)  # what the caches lack is asked for before it is made
+        seen = self.sight.track(track)
+        if seen.exists and (seen.revision, seen.replicas) == (target.revision, target.replicas):
             return False
 
         def change() -> None:
+            found = self.world.deployments.get(track)
             if found is None:
                 new = Deployment(track, target.revision, target.replicas)
                 self.world.deployments[track] = new
                 return
-            found.revision, found.replicas, found.seen = target.revision, target.replicas, False
+            if (found.revision, found.replicas) != (target.revision, target.replicas):
+                found.revision, found.replicas, found.seen = target.revision, target.replicas, False
 
         await self.world.write(track, change)
+        self.sight.learned(track)
         return True
 
     async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:  # noqa: ARG002
-        if self.world.services:
+        if not self.sight.services():
+            self.sight.learned(SERVICES)
+        if self.sight.services():
             return False
         await self.world.write("services", lambda: setattr(self.world, "services", True))
+        self.sight.learned(SERVICES)
         return True
 
 
 class _Router(_Port):
     def state(self, rollout: Rollout) -> RouteState:  # noqa: ARG002
-        return self.world.route
+        return self.sight.route()
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         pass
+
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:  # noqa: ARG002
+        return None
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
         del rollout
@@ -210,9 +232,12 @@ class _Router(_Port):
             rejected_because=target.rejected_because,
             hosts=frozenset(spec.traffic.istio.hosts if spec.traffic.istio else ()),
         )
-        if wanted == self.world.route:
+        if not self.sight.route().exists:
+            self.sight.learned(ROUTE)
+        if wanted == self.sight.route():
             return False
         await self.world.write("route", lambda: setattr(self.world, "route", wanted))
+        self.sight.learned(ROUTE)
         return True
 
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
-from canary_operator.controller.login import RefusedError, login_with
+from canary_operator.controller.login import NotServedError, RefusedError, login_with
 from canary_operator.controller.tracing import trace
 
 REFUSED = "Bearer refused"
@@ -22,16 +22,20 @@ class Server:
     def __init__(self) -> None:
         self.seen: list[str | None] = []
         self.elsewhere = ""
+        self.serves_pods = True
 
     async def answer(self, request: web.Request) -> web.Response:
         self.seen.append(request.headers.get("Authorization"))
         if self.elsewhere:
             raise web.HTTPTemporaryRedirect(self.elsewhere)
+        if not self.serves_pods:
+            raise web.HTTPNotFound
         return web.Response(status=401 if self.seen[-1] == REFUSED else 200, text="{}")
 
     async def start(self) -> tuple[web.AppRunner, str]:
         app = web.Application()
-        app.router.add_get("/api/v1/pods", self.answer)
+        for path in ("/api/v1", "/api/v1/pods"):
+            app.router.add_get(path, self.answer)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -51,8 +55,8 @@ class Bench:
         config = trace(lambda *_: None, lambda _, __, code, ___: self.codes.append(code))
         return await login_with(self.configuration, config)(logger=None, retry=0)
 
-    async def get(self) -> int:
-        async with self.session.get(f"{self.configuration.host}/api/v1/pods") as response:
+    async def get(self, path: str = "/api/v1/pods") -> int:
+        async with self.session.get(f"{self.configuration.host}{path}") as response:
             return int(response.status)
 
     def token(self, token: str, prefix: str | None = "Bearer") -> None:
@@ -115,6 +119,23 @@ async def test_a_refusal_is_a_lost_connection_to_kopf(bench: Bench) -> None:
     assert await bench.get() == 200
     assert bench.codes == [401, 200]
     assert not bench.session.closed
+
+
+@pytest.mark.parametrize("query", ["", "?watch=true"], ids=["list", "watch"])
+async def test_a_kind_that_is_gone_is_a_lost_connection_to_kopf(bench: Bench, query: str) -> None:
+    """kopf tries again after those; told 404, it would never watch that kind again."""
+    bench.server.serves_pods = False
+    with pytest.raises(aiohttp.ClientConnectionError, match=r"404: .* pods\. Is its CRD") as caught:
+        await bench.get(f"/api/v1/pods{query}")
+    assert isinstance(caught.value, NotServedError)
+    bench.server.serves_pods = True
+    assert await bench.get(f"/api/v1/pods{query}") == 200
+    assert bench.codes == [404, 200]
+
+
+async def test_kopf_may_ask_what_is_served(bench: Bench) -> None:
+    bench.server.serves_pods = False
+    assert await bench.get("/api/v1") == 404
 
 
 async def test_credentials_go_nowhere_else(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import kopf
 import pytest
 
 from canary_operator.adapters.cluster.cache import Caches
@@ -25,6 +26,14 @@ def test_pauses_between_tries_never_end(settings: object) -> None:
 
 def test_kopf_writes_nothing(settings: object) -> None:
     assert not settings.posting.enabled  # type: ignore[attr-defined]
+
+
+def test_kopf_copies_no_object_to_compare_it(settings: object) -> None:
+    kept = settings.persistence  # type: ignore[attr-defined]
+    body = kopf.Body({"metadata": {"annotations": {}}, "spec": {"replicas": 1}})
+    assert kept.diffbase_storage.fetch(body=body) is None
+    essence = kept.diffbase_storage.build(body=body, extra_fields=())
+    assert kept.progress_storage.clear(essence=essence) == {}
 
 
 @pytest.mark.parametrize("cluster_wide", [True, False])

@@ -1,115 +1,147 @@
 """Under load, with real Envoy, real Prometheus and real server processes: nobody notices."""
 
+import asyncio
 import re
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
 
-from canary_operator.playground.client import APPLY, MERGE
-from canary_operator.playground.loadgen import Failure, LoadGenerator
-from canary_operator.playground.local import ROLLOUTS, LocalCluster
-from tests.support.bed import REQUEST
-from tests.support.clusters import eventually
+from canary_operator.playground.local import LocalCluster
+from tests.support.load import (
+    NAMESPACE,
+    PRE_STOP_SECONDS,
+    REQUESTS_PER_SECOND,
+    Scene,
+    load_on,
+    lost,
+)
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("load")]
 
-NAMESPACE = "demo"
-REQUESTS_PER_SECOND = 150
-PATIENCE_SECONDS = 60.0
-SETTLED_SECONDS = 1.0
-"""After a change of weight, Envoy follows within this."""
+
+BUSY = 60
+"""Requests per second of each kind where an error rate is to be measured."""
 
 
-def manifest(name: str, version: str, errors: str = "0") -> dict[str, Any]:
-    return {
-        "apiVersion": "canary-operator.dev/v1alpha1",
-        "kind": "CanaryRollout",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "replicas": 2,
-            "template": {
-                "metadata": {"labels": {"app": name}},
-                "spec": {
-                    "containers": [
-                        {
-                            "name": "app",
-                            "image": f"{name}:{version}",
-                            "ports": [{"name": "http", "containerPort": 8080}],
-                            "env": [
-                                {"name": "VERSION", "value": version},
-                                {"name": "ERROR_RATE", "value": errors},
-                            ],
-                            "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}},
-                        }
-                    ]
-                },
-            },
-            "service": {"port": 80, "targetPort": "http"},
-            "strategy": {
-                "steps": [{"weight": 20, "hold": "4s"}, {"weight": 50, "hold": "4s"}],
-                "scaleDownDelay": "2s",
-            },
-            "analysis": {"interval": "5s", "window": "4s", "failureLimit": 0, "minRequests": 20},
-        },
-    }
+async def promotion(scene: Scene) -> None:
+    await scene.apply("v2")
+    await scene.until_phase("Stable", histories=1)
+    await check_is_over(scene, "v1")
 
 
-class Scene:
-    """One rollout, the load on it, and how both looked while a test watched."""
+async def promotion_by_request(scene: Scene) -> None:
+    await scene.apply("v2")
+    await scene.until_on_trial("v2")
+    await scene.ask("promote")
+    await scene.until_phase("Stable", histories=1)
+    await check_is_over(scene, "v1")
 
-    def __init__(self, cluster: LocalCluster, name: str, load: LoadGenerator) -> None:
-        self._cluster = cluster
-        self._name = name
-        self.load = load
-        self.looks: list[tuple[float, int, Counter[str]]] = []
-        """Seconds, weight in status, answers so far by version."""
 
-    async def apply(self, version: str, errors: str = "0") -> None:
-        body = manifest(self._name, version, errors)
-        await self._cluster.client.patch(
-            ROLLOUTS, self._name, body, NAMESPACE, ctype=APPLY, fieldManager="kubectl"
-        )
+async def abort(scene: Scene) -> None:
+    await scene.apply("v2")
+    await scene.until_on_trial("v2")
+    await scene.ask("abort")
+    await scene.until_phase("RolledBack")
+    await check_is_over(scene, "v2")
 
-    async def ask(self, request: str) -> None:
-        body = {"metadata": {"annotations": {REQUEST: request}}}
-        await self._cluster.client.patch(ROLLOUTS, self._name, body, NAMESPACE, ctype=MERGE)
 
-    async def until(self, met: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
-        async def look() -> dict[str, Any] | None:
-            self._cluster.operator.check()
-            found = await self._cluster.client.get(ROLLOUTS, self._name, NAMESPACE)
-            status: dict[str, Any] = found.get("status") or {}
-            answers = Counter(self.load.counts.by_version)
-            self.looks.append((self.load.elapsed, status.get("weight") or 0, answers))
-            return status if met(status) else None
+async def abort_while_promoting(scene: Scene) -> None:
+    await scene.apply("v2", replicas=4)
+    await scene.until_on_trial("v2")
+    await scene.ask("promote")
+    await scene.until_phase("Promoting")
+    await scene.ask("abort")
+    await scene.until_phase("RolledBack")
+    await check_is_over(scene, "v2")
 
-        return await eventually(look, PATIENCE_SECONDS)
 
-    async def until_phase(self, phase: str, histories: int = 0) -> dict[str, Any]:
-        return await self.until(
-            lambda s: s.get("phase") == phase and len(s.get("history", ())) >= histories
-        )
+async def newer_version(scene: Scene) -> None:
+    await scene.apply("v2")
+    await scene.until_on_trial("v2")
+    await scene.apply("v3")
+    status = await scene.until_phase("Stable", histories=2)
+    assert [one["outcome"] for one in status["history"]] == ["Promoted", "Superseded"]
+    await check_is_over(scene, "v2")
 
-    async def until_answers(self, more: int) -> None:
-        """Wait until so many further requests were answered."""
-        goal = self.load.counts.finished + more
 
-        async def answered() -> bool:
-            return self.load.counts.finished >= goal
+async def revert(scene: Scene) -> None:
+    await scene.apply("v2")
+    await scene.until_on_trial("v2")
+    await scene.apply("v1")
+    await scene.until_phase("Stable", histories=1)
+    await scene.until_pods(0, "canary")
+    await check_is_over(scene, "v2")
 
-        await eventually(answered, PATIENCE_SECONDS)
 
-    def share_at(self, weight: int, version: str) -> float:
-        """Return a version's share of the answers while a weight was in force, in percent."""
-        during = [look for look in self.looks if look[1] == weight]
-        begun = during[0][0] + SETTLED_SECONDS
-        first = next(answers for at, _, answers in during if at >= begun)
-        answers = during[-1][2] - first
-        return 100 * answers[version] / answers.total()
+async def scaling(scene: Scene) -> None:
+    await scene.apply("v2")
+    await scene.until_on_trial("v2")
+    for replicas in (4, 1):
+        await scene.apply("v2", replicas=replicas)
+        await scene.until_pods(replicas)
+        await scene.until_answers(30)
+    await scene.until_phase("Stable", histories=1)
+    await check_is_over(scene, "v1")
+
+
+async def faulty_version(scene: Scene) -> None:
+    await scene.apply("v2", ERROR_RATE="0.3")
+    status = await scene.until_phase("RolledBack", histories=1)
+    assert status["history"][0]["reason"] == "AnalysisFailed"
+    true_rate = 100 * (1 - scene.failed_by_version["v2"] / scene.by_version["v2"])
+    (metric,) = status["metrics"]
+    found = re.match(r"[\d.]+", metric["value"])
+    assert found is not None
+    assert float(found[0]) == pytest.approx(true_rate, abs=15)
+    await check_is_over(scene, "v2")
+
+
+async def promotion_of_abrupt_pods(scene: Scene) -> None:
+    await scene.apply("v2")
+    await scene.until_on_trial("v2")
+    await scene.ask("promote")
+    await scene.until_phase("Stable", histories=1)
+    await scene.until_pods(2)
+    await scene.until_pods(0, "canary")
+
+
+async def check_is_over(scene: Scene, version: str) -> None:
+    """Check that a version gets no request any more, but those that are under way."""
+    await scene.until_told(0)
+    await scene.until_answers(20)
+    before = scene.by_version[version]
+    await scene.until_answers(30)
+    assert scene.by_version[version] == before
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happens to a rollout, and to whom."""
+
+    happens: Callable[[Scene], Awaitable[None]]
+    rate: float = REQUESTS_PER_SECOND
+    pre_stop_seconds: int = PRE_STOP_SECONDS
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+ABRUPT = {"ABRUPT_END": "1", "LATENCY": "200ms"}
+STORIES: dict[str, Story] = {
+    "a promotion": Story(promotion),
+    "a promotion by request": Story(promotion_by_request),
+    "an abort": Story(abort),
+    "an abort while promoting": Story(abort_while_promoting),
+    "a newer version in the middle": Story(newer_version),
+    "a revert in the middle": Story(revert),
+    "more and fewer replicas in the middle": Story(scaling),
+    "a faulty version": Story(faulty_version, rate=BUSY),
+    "pods that end gracefully at once": Story(promotion_by_request, pre_stop_seconds=0),
+    "pods that end abruptly after a while": Story(promotion_of_abrupt_pods, environment=ABRUPT),
+    "pods that end abruptly at once": Story(
+        promotion_of_abrupt_pods, pre_stop_seconds=0, environment=ABRUPT
+    ),
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -118,61 +150,60 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loc
         yield cluster
 
 
-@asynccontextmanager
-async def load_on(cluster: LocalCluster, name: str) -> AsyncIterator[Scene]:
-    """Bring up the first version and send requests to it until the end."""
-    host = cluster.mesh.host_of(name, NAMESPACE)
-    async with LoadGenerator(cluster.mesh.url, host=host, rate=0, timeout_seconds=30) as load:
-        scene = Scene(cluster, name, load)
-        await scene.apply("v1")
-        await scene.until_phase("Stable")
-        load.rate = REQUESTS_PER_SECOND
-        await scene.until_answers(50)
-        yield scene
-        await scene.until_answers(50)
-        counts = await load.stop()
-    assert counts.failures[Failure.MESH] == 0
-    assert counts.failures[Failure.CONNECTION] == 0
-    assert counts.finished == counts.sent
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def told(
+    cluster: LocalCluster, request: pytest.FixtureRequest
+) -> AsyncIterator[dict[str, "asyncio.Task[Scene]"]]:
+    """The stories that were chosen, all at the same time."""
+    titles = {
+        getattr(item, "callspec", None) and item.callspec.params.get("title")
+        for item in request.session.items
+        if item.path == request.path
+    }
+
+    async def tell(number: int, story: Story) -> Scene:
+        async with load_on(
+            cluster, f"story-{number}", story.rate, story.pre_stop_seconds, **story.environment
+        ) as scene:
+            await story.happens(scene)
+        return scene
+
+    tasks = {
+        title: asyncio.create_task(tell(number, story))
+        for number, (title, story) in enumerate(STORIES.items())
+        if title in titles
+    }
+    yield tasks
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
-async def test_nobody_notices_a_promotion(cluster: LocalCluster) -> None:
-    async with load_on(cluster, "promoted") as scene:
+@pytest.mark.parametrize("title", STORIES)
+async def test_nobody_notices(told: dict[str, "asyncio.Task[Scene]"], title: str) -> None:
+    scene = await told[title]
+    if title == "pods that end abruptly at once":
+        assert lost(scene), "what a preStop hook is for"
+        return
+    assert not lost(scene)
+    failed = {version for version, count in scene.failed_by_version.items() if count}
+    assert failed == ({"v2"} if title == "a faulty version" else set())
+
+
+async def test_nobody_notices_that_the_operator_is_restarted(cluster: LocalCluster) -> None:
+    async with load_on(cluster, "restarted") as scene:
         await scene.apply("v2")
+        await scene.until_on_trial("v2")
+        await cluster.operator.stop()
+        await scene.until_answers(30)
+        await cluster.operator.start()
+        await scene.until_on_trial("v2", 50)
+        await cluster.operator.kill()
+        await scene.until_answers(30)
+        await cluster.operator.start()
         await scene.until_phase("Stable", histories=1)
-        for weight in (20, 50):
-            assert scene.share_at(weight, "v2") == pytest.approx(weight, abs=10)
-        before = scene.load.counts.by_version["v1"]
-        await scene.until_answers(100)
-        assert scene.load.counts.by_version["v1"] == before
-        assert not scene.load.counts.failed
-
-
-async def test_nobody_notices_an_abort(cluster: LocalCluster) -> None:
-    async with load_on(cluster, "aborted") as scene:
-        await scene.apply("v2")
-        await scene.until(lambda s: s.get("weight") == 20)
-        await scene.until_answers(100)
-        await scene.ask("abort")
-        await scene.until_phase("RolledBack")
-        before = scene.load.counts.by_version["v2"]
-        assert before > 0
-        await scene.until_answers(100)
-        assert scene.load.counts.by_version["v2"] == before
-        assert not scene.load.counts.failed
-
-
-async def test_a_faulty_version_is_measured_and_rolled_back(cluster: LocalCluster) -> None:
-    async with load_on(cluster, "faulty") as scene:
-        await scene.apply("v2", errors="0.3")
-        status = await scene.until_phase("RolledBack", histories=1)
-        assert status["history"][0]["reason"] == "AnalysisFailed"
-        counts = scene.load.counts
-        true_rate = 100 * (1 - counts.failed_by_version["v2"] / counts.by_version["v2"])
-        (metric,) = status["metrics"]
-        measured = float(re.match(r"[\d.]+", metric["value"])[0])  # type: ignore[index]
-        assert measured == pytest.approx(true_rate, abs=12)
-        assert counts.failed_by_version["v1"] == 0
-        failed = counts.failed_by_version["v2"]
-        await scene.until_answers(100)
-        assert scene.load.counts.failed_by_version["v2"] == failed
+        await check_is_over(scene, "v1")
+    for weight in (20, 50):
+        assert scene.share_at(weight, "v2") == pytest.approx(weight, abs=15)
+    assert not lost(scene)
+    assert not scene.failed_by_version.total()

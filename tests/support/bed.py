@@ -39,6 +39,7 @@ from tests.support.clusters import (
     eventually,
     load_definitions,
 )
+from tests.support.gate import Gate
 from tests.support.realplane import RealControlPlane, assets_folder
 from tests.support.rights import KINDS_OF_RIGHTS, give_rights, manifests
 
@@ -291,6 +292,7 @@ async def bed_around(
     folder: Path,
     arguments: Sequence[str] = (),
     rights: Sequence[Manifest] | None = None,
+    gate: Gate | None = None,
 ) -> AsyncIterator[Bed]:
     """Start what a cluster lacks for a bed.
 
@@ -300,10 +302,12 @@ async def bed_around(
         arguments: Further flags of the operator.
         rights: ServiceAccount, Roles and bindings of the operator; by default those of
             `deploy/manifests`.
+        gate: What the operator has to pass on its way to the API server.
     """
     log = folder / "operator.log"
     account = await give_rights(cluster, rights or manifests(*KINDS_OF_RIGHTS))
-    kubeconfig = account.access.write_kubeconfig(folder / "operator.kubeconfig")
+    access = gate.seen_from(account.access) if gate else account.access
+    kubeconfig = access.write_kubeconfig(folder / "operator.kubeconfig")
     async with (
         SyntheticTelemetry() as telemetry,
         FollowedWeights(cluster.client) as weights,

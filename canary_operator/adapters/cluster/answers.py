@@ -1,10 +1,11 @@
 """What is in an answer of the API server: an object, words, or lines without end."""
 
-import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
+
+from canary_operator.adapters.cluster.nesting import decode
 
 Manifest = dict[str, Any]
 """One Kubernetes object as JSON."""
@@ -32,7 +33,7 @@ async def lines_of(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]
 def content_of(text: bytes) -> Manifest | str:
     """Return an object, or the words that are there instead."""
     try:
-        content = json.loads(text)
+        content = decode(text)
     except ValueError:
         return text.decode(errors="replace").strip()
     return content if isinstance(content, dict) else str(content)

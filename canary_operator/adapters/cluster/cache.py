@@ -92,6 +92,12 @@ class ObjectCache(Generic[Content]):
         """Return an object as last seen; None when it is not there."""
         return self._held.get((namespace, name))
 
+    def take(self, namespace: str, name: str) -> Held[Content] | None:
+        """Return an object to somebody who acts on it now: what is still told of it is no news."""
+        held = self.get(namespace, name)
+        self._news.pop((namespace, name), None)
+        return held
+
     def of(self, key: Key) -> list[Held[Content]]:
         """Return the objects that name `key` as their rollout."""
         return list(self._by_rollout.get(key, {}).values())
@@ -113,8 +119,8 @@ class ObjectCache(Generic[Content]):
     def learned(self, body: Mapping[str, Any]) -> Held[Content]:
         """Take in an answer of the API server, and return the newest that is known now.
 
-        The watch's echo of it wakes the rollout: the answer may contain changes of others, whose
-        own event the watch may have left out.
+        The watch's echo of it wakes the rollout, unless somebody took the object meanwhile: the
+        answer may contain changes of others, whose own event the watch may have left out.
         """
         held = self.read(body)
         known = self._accept(held, is_news=True)

@@ -227,14 +227,9 @@ class Client(Connection):
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=self.timeout_seconds, sock_read=idle_seconds
         )
-        headers, proxy = await credentials_of(self._configuration), self._configuration.proxy
+        headers = await credentials_of(self._configuration)
         name, url = self._configuration.tls_server_name, self._url(call.path)
-        request: dict[str, Any] = {
-            "params": query,
-            "headers": headers,
-            "timeout": timeout,
-            "proxy": proxy,
-        }
+        request: dict[str, Any] = {"params": query, "headers": headers, "timeout": timeout}
         code, started = 0, time.monotonic()
         try:
             async with self._open_session().get(url, server_hostname=name, **request) as response:

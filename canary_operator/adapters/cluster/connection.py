@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
+from yarl import URL
 
 OnAnswer = Callable[[str, str, int, float], None]
 """Told of every answer: verb, resource, status code (0: no answer), seconds."""
@@ -20,6 +22,19 @@ async def credentials_of(configuration: Configuration) -> dict[str, str]:
     """Return the headers that say who we are, with credentials renewed if it is time."""
     settings: Mapping[str, Any] = await configuration.auth_settings()
     return {entry["key"]: entry["value"] for entry in settings.values()}
+
+
+def proxy_of(configuration: Configuration) -> URL | None:
+    """Return the proxy on the way to the server: the kubeconfig's, or else the environment's.
+
+    Asked for once: with `trust_env`, aiohttp reads the environment and `~/.netrc` in threads before
+    each request, which takes longer than the request.
+    """
+    if configuration.proxy:
+        return URL(configuration.proxy)
+    server = URL(configuration.host)
+    found = getproxies().get(server.scheme)
+    return URL(found) if found and not proxy_bypass(server.host or "") else None
 
 
 class Connection:
@@ -60,10 +75,7 @@ class Connection:
         """Send one request, twice where a kept connection turns out to be closed."""
         session = self._open_session()
         headers |= await credentials_of(self._configuration)
-        request |= {
-            "proxy": self._configuration.proxy,
-            "server_hostname": self._configuration.tls_server_name,
-        }
+        request["server_hostname"] = self._configuration.tls_server_name
         url = self._url(path)
         for last in (False, True):
             try:
@@ -87,6 +99,6 @@ class Connection:
                     "Accept": JSON,
                     **self.headers,
                 },
-                trust_env=True,
+                proxy=proxy_of(self._configuration),
             )
         return self._session

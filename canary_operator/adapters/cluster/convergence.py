@@ -16,6 +16,8 @@ from canary_operator.adapters.cluster.encoding import encode
 from canary_operator.domain.errors import DriftConflictError
 
 _FREE_WRITES = 3
+_SOON_SECONDS = 10.0
+"""What stays as written for longer was not changed in answer to our write."""
 _FIRST_PAUSE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 600.0
 
@@ -40,6 +42,16 @@ class Convergence:
         """
         self._clock = clock
         self._past: dict[Place, _Past] = {}
+        self._settled: dict[Place, tuple[int, bytes]] = {}
+        """Version of each object that was found to be as wished, and the digest of that wish."""
+
+    def is_settled(self, place: Place, version: int, wish: Any) -> bool:
+        """Whether this version was compared with this wish before, and nothing was to be done."""
+        return self._settled.get(place) == (version, _digest(wish))
+
+    def settled(self, place: Place, version: int, wish: Any) -> None:
+        """Remember that a version is as wished, so that it need not be compared again."""
+        self._settled[place] = (version, _digest(wish))
 
     def is_as_answered(self, place: Place, wish: Any, seen: Any) -> bool:
         """Whether `seen` is what the server made of `wish` when it was written last."""
@@ -68,21 +80,23 @@ class Convergence:
         """Remember a write and what the server made of it."""
         now, digest = self._clock(), _digest(wish)
         past = self._past.get(place)
-        again = (
-            past is not None
-            and past.wish == digest
-            and now - past.written_at <= _LONGEST_PAUSE_SECONDS * 2
-        )
+        again = past is not None and past.wish == digest and now - past.written_at <= _soon(past)
         writes = past.writes + 1 if past and again else 1
         self._past[place] = _Past(digest, _digest(answer), writes, now)
 
     def forget(self, place: Place) -> None:
         """Drop what is remembered of an object that is gone."""
         self._past.pop(place, None)
+        self._settled.pop(place, None)
 
 
 def _digest(value: Any) -> bytes:
     return hashlib.blake2b(encode(value), digest_size=12).digest()
+
+
+def _soon(past: _Past) -> float:
+    """Return for how long a further write belongs to the same quarrel."""
+    return _SOON_SECONDS if past.writes < _FREE_WRITES else 2 * _pause(past.writes)
 
 
 def _pause(writes: int) -> float:

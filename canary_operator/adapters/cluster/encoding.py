@@ -2,9 +2,11 @@
 
 import json
 import zlib
+from functools import lru_cache
 from typing import Any
 
-_ESCAPED = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
+_TO_ESCAPE = "<>&\u2028\u2029"
+_ESCAPED = str.maketrans({char: f"\\u{ord(char):04x}" for char in _TO_ESCAPE})
 
 
 def encode(value: Any) -> bytes:
@@ -19,7 +21,9 @@ def encode(value: Any) -> bytes:
         '{"a":"\\u003cé\\u003e","b":[1,null]}'
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.translate(_ESCAPED).encode("utf-8", errors="replace")
+    if any(char in text for char in _TO_ESCAPE):  # hardly ever, and translating takes long
+        text = text.translate(_ESCAPED)
+    return text.encode("utf-8", errors="replace")
 
 
 def pack(value: Any) -> bytes:
@@ -27,6 +31,7 @@ def pack(value: Any) -> bytes:
     return zlib.compress(encode(value))
 
 
+@lru_cache(maxsize=256)  # what the ticks of a moment read, and each of them several times
 def unpack(packed: bytes) -> Any:
     """Return what was packed; not to be changed."""
     return json.loads(zlib.decompress(packed))

@@ -1,12 +1,13 @@
 """The endless part of the API: list once, then follow, and never lose a change."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
+
+from canary_operator.adapters.cluster.nesting import decode
 
 Manifest: TypeAlias = dict[str, Any]
 """One Kubernetes object as JSON."""
@@ -97,7 +98,7 @@ class Feed:
 
     def _understood(self, line: bytes) -> Change | None:
         """Return what a line says; `None` for a bookmark, which only moves the version."""
-        event = json.loads(line)
+        event = decode(line)
         if event["type"] == "ERROR":
             raise self.source.watch_error(event["object"])
         self._delay = 0.0

@@ -124,8 +124,11 @@ class OwnedObjects(Generic[Spec]):
         place = meta["namespace"], meta["name"]
         wish = _comparable(wanted)
         if held is not None:
+            if self._convergence.is_settled(place, held.version, wish):
+                return False
             seen = projection(wish, unpack(held.content.manifest), self._rules)
             if seen == wish or self._convergence.is_as_answered(place, wish, seen):
+                self._convergence.settled(place, held.version, wish)
                 return False
         self._convergence.check(place, wish, f"{self.resource.kind} {meta['name']}")
         answer = self.cache.learned(await self.write(held, wanted))

@@ -1,12 +1,12 @@
 """Records of accepted specs: one ControllerRevision for each revision."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
 from canary_operator.adapters.cluster.answers import Manifest
-from canary_operator.adapters.cluster.cache import Caches, Held
+from canary_operator.adapters.cluster.cache import Caches, Held, Place
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import (
@@ -25,7 +25,7 @@ from canary_operator.domain.objects import (
     record_name,
     settings_text,
 )
-from canary_operator.ports import Accepted, Rollout
+from canary_operator.ports import Accepted, Key, Rollout
 
 
 class Records:
@@ -34,12 +34,46 @@ class Records:
     def __init__(self, client: Client, caches: Caches) -> None:
         self._client = client
         self._cache = caches.records
+        self._seen: dict[Place, Held[SeenRecord]] = {}
+        self._lost: dict[Place, Held[SeenRecord]] = {}
+        """Deleted by somebody else."""
+        self._cache.on_removal(self._removed)
+        self._rollouts = caches.rollouts
+        self._rollouts.on_removal(self._rollout_removed)
 
     def all(self, rollout: Rollout) -> Sequence[Accepted]:
         """Return what was accepted, newest first."""
-        ours = (held for held in self._cache.of(rollout.key) if held.owner_uid == rollout.uid)
+        ours = [held for held in self._cache.of(rollout.key) if held.owner_uid == rollout.uid]
+        self._seen.update({(held.namespace, held.name): held for held in ours})
         records = [_accepted(held.content) for held in ours]
         return sorted(records, key=lambda record: record.number, reverse=True)
+
+    def _removed(self, place: Place) -> None:
+        held = self._seen.pop(place, None)
+        if held is not None and held.rollout is not None:
+            owner = self._rollouts.get(held.rollout.namespace, held.rollout.name)
+            if owner is not None and owner.uid == held.owner_uid:
+                self._lost[place] = held
+
+    def _rollout_removed(self, place: Place) -> None:
+        """Its records go with it."""
+        gone = [lost for lost, held in self._lost.items() if held.rollout == Key(*place)]
+        for lost in gone:
+            del self._lost[lost]
+
+    async def restore(self, rollout: Rollout, revisions: Collection[str]) -> bool:
+        """Bring back records that somebody deleted; return whether there were any.
+
+        They are known from memory only: of what was deleted while no operator ran, nothing is left.
+        """
+        restored = False
+        for revision in revisions:
+            place = rollout.key.namespace, record_name(rollout.key.name, revision)
+            held = self._lost.pop(place, None)
+            if held is not None and held.owner_uid == rollout.uid and not self._cache.get(*place):
+                await self.remember(rollout, _accepted(held.content))
+                restored = True
+        return restored
 
     async def remember(self, rollout: Rollout, accepted: Accepted) -> None:
         """Record what was accepted: new, or other settings or a higher number of a known one."""
@@ -108,6 +142,7 @@ class Records:
             held = self._cache.get(rollout.key.namespace, name)
             if held is None or held.owner_uid != rollout.uid:
                 continue
+            self._seen.pop((held.namespace, held.name), None)
             with suppress(ApiError, ConflictError):  # gone, or another object by now
                 await self._client.delete(RECORDS, held.namespace, held.name, held.uid)
             self._cache.drop(held)

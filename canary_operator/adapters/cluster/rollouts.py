@@ -24,8 +24,8 @@ class ClusterRollouts:
         self._cache = caches.rollouts
 
     def get(self, key: Key) -> Rollout | None:
-        """Return the rollout as last seen; None when it is gone."""
-        held = self._cache.get(key.namespace, key.name)
+        """Return the rollout as last seen, to be looked at now; None when it is gone."""
+        held = self._cache.take(key.namespace, key.name)
         return _rollout(key, held) if held is not None else None
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
@@ -80,4 +80,5 @@ def _rollout(key: Key, held: Held[SeenRollout]) -> Rollout:
         status=unpack(seen.status),
         request=seen.request,
         deleting=seen.deleting,
+        created=seen.created,
     )

@@ -37,6 +37,7 @@ class SeenRollout:
     generation: int
     deleting: bool
     request: str | None
+    created: str
     spec: bytes
     status: bytes
 
@@ -105,6 +106,7 @@ def see_rollout(body: Body) -> SeenRollout:
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
         request=_annotations(body).get(REQUEST_ANNOTATION),
+        created=meta.get("creationTimestamp") or "",
         spec=pack(body.get("spec") or {}),
         status=pack(body.get("status") or {}),
     )

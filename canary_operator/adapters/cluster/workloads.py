@@ -1,6 +1,6 @@
 """Deployments and Services of rollouts, and the records that they are built from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from canary_operator.adapters.cluster.answers import Manifest
@@ -109,6 +109,10 @@ class ClusterWorkloads:
     async def remember(self, rollout: Rollout, accepted: Accepted) -> None:
         """Record what was accepted."""
         await self._records.remember(rollout, accepted)
+
+    async def restore(self, rollout: Rollout, revisions: Collection[str]) -> bool:
+        """Bring back records that somebody deleted; return whether there were any."""
+        return await self._records.restore(rollout, revisions)
 
     async def forget(self, rollout: Rollout, revisions: Sequence[str]) -> None:
         """Remove records that nothing needs any more."""

@@ -16,7 +16,9 @@ MESH = "mesh"
 """Istio's name for all sidecars."""
 
 Claim = tuple[str, str]
-"""Gateway and host."""
+"""Gateway and host, each in the one form that all its spellings come down to."""
+
+_NAME_AND_NAMESPACE = 2
 
 
 def full_host(host: str, namespace: str, cluster_domain: str) -> str:
@@ -31,11 +33,40 @@ def full_host(host: str, namespace: str, cluster_domain: str) -> str:
     return host if "." in host else f"{host}.{namespace}.svc.{cluster_domain}"
 
 
-def claims_of(spec: Mapping[str, Any], namespace: str, cluster_domain: str) -> frozenset[Claim]:
-    """Return what a VirtualService of `namespace` claims."""
+def meant_host(host: str, namespace: str, cluster_domain: str) -> str:
+    """Return the host that sidecars answer to: they serve each Service by its short names, too.
+
+    Example:
+        >>> [meant_host(host, "demo", "cluster.local") for host in ("web", "web.demo.svc")]
+        ['web.demo.svc.cluster.local', 'web.demo.svc.cluster.local']
+        >>> meant_host("web.demo", "elsewhere", "cluster.local")
+        'web.demo.svc.cluster.local'
+        >>> meant_host("shop.example.com", "demo", "cluster.local")
+        'shop.example.com'
+    """
+    labels = host.split(".")
+    if "*" in labels:
+        return host
+    if len(labels) == _NAME_AND_NAMESPACE:
+        return f"{host}.svc.{cluster_domain}"
+    if len(labels) == _NAME_AND_NAMESPACE + 1 and labels[-1] == "svc":
+        return f"{host}.{cluster_domain}"
+    return full_host(host, namespace, cluster_domain)
+
+
+def claims_of(spec: Mapping[str, Any], namespace: str, cluster_domain: str) -> dict[Claim, str]:
+    """Return what a VirtualService of `namespace` claims, and each host as it is written there.
+
+    The short names of a Service are the same host in the mesh only: a gateway compares what callers
+    say, and there `web.dev` is what the whole world calls by that name.
+    """
     gateways = [_full_gateway(name, namespace) for name in spec.get("gateways") or [MESH]]
-    hosts = [full_host(host, namespace, cluster_domain) for host in spec.get("hosts") or ()]
-    return frozenset((gateway, host) for gateway in gateways for host in hosts)
+    return {
+        (gateway, read(host, namespace, cluster_domain)): host
+        for gateway in gateways
+        for read in (meant_host if gateway == MESH else full_host,)
+        for host in spec.get("hosts") or ()
+    }
 
 
 def _full_gateway(name: str, namespace: str) -> str:
@@ -64,8 +95,9 @@ class Claims:
             HostConflictError: names the host and who has it.
         """
         namespace = rollout.key.namespace
+        ours = claims_of(present, namespace, self._domain)
         new = claims_of(wanted, namespace, self._domain)
-        new -= claims_of(present, namespace, self._domain)
+        new = {claim: host for claim, host in new.items() if claim not in ours}
         if not new:
             return
         try:
@@ -83,11 +115,12 @@ class Claims:
                 if all(owner["uid"] != rollout.uid for owner in owners):
                     yield other
 
-    def _compare(self, new: frozenset[Claim], other: Mapping[str, Any]) -> None:
+    def _compare(self, new: Mapping[Claim, str], other: Mapping[str, Any]) -> None:
         meta = other["metadata"]
         theirs = claims_of(other.get("spec") or {}, meta["namespace"], self._domain)
-        for gateway, host in sorted(new & theirs):
+        for claim in sorted(new.keys() & theirs.keys()):
             raise HostConflictError(
-                f"VirtualService {meta['namespace']}/{meta['name']} already routes host {host} on "
-                f"gateway {gateway}. Remove the host there, or delete that VirtualService."
+                f"VirtualService {meta['namespace']}/{meta['name']} already routes host "
+                f"{new[claim]} on gateway {claim[0]}. Remove the host there, or delete that "
+                "VirtualService."
             )

@@ -6,24 +6,32 @@ from typing import Any
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.traffic.istio import IstioRouter
+from canary_operator.domain.errors import HostConflictError
 from canary_operator.domain.situation import RouteState, Settings
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import RouteTarget
-from canary_operator.ports import Rollout, TrafficRouter
+from canary_operator.ports import Key, Rollout, TrafficRouter
 
 DEFAULT_KIND = "istio"
 
 
-Build = Callable[[Client, Caches, Settings, Sequence[str]], TrafficRouter]
-"""Makes a router from the client, the caches, the operator's settings, and the namespaces that are
-watched (none means all)."""
+Wake = Callable[[Key], None]
+"""Has a rollout looked at again."""
+Build = Callable[[Client, Caches, Settings, Sequence[str], Wake], TrafficRouter]
+"""Makes a router from the client, the caches, the operator's settings, the namespaces that are
+watched (none means all), and what wakes a rollout."""
 
 
 def _istio(
-    client: Client, caches: Caches, settings: Settings, namespaces: Sequence[str]
+    client: Client, caches: Caches, settings: Settings, namespaces: Sequence[str], wake: Wake
 ) -> TrafficRouter:
-    domain = settings.cluster_domain
-    return IstioRouter(client, caches, cluster_domain=domain, namespaces=tuple(namespaces))
+    return IstioRouter(
+        client,
+        caches,
+        cluster_domain=settings.cluster_domain,
+        namespaces=tuple(namespaces),
+        wake=wake,
+    )
 
 
 ROUTERS: Mapping[str, Build] = {"istio": _istio}
@@ -31,11 +39,15 @@ ROUTERS: Mapping[str, Build] = {"istio": _istio}
 
 
 def build_router(
-    client: Client, caches: Caches, settings: Settings, namespaces: Sequence[str] = ()
+    client: Client,
+    caches: Caches,
+    settings: Settings,
+    namespaces: Sequence[str] = (),
+    wake: Wake = lambda _: None,
 ) -> "RouterByKind":
     """Return the router of all rollouts."""
     return RouterByKind(
-        {kind: build(client, caches, settings, namespaces) for kind, build in ROUTERS.items()}
+        {kind: build(client, caches, settings, namespaces, wake) for kind, build in ROUTERS.items()}
     )
 
 
@@ -53,6 +65,10 @@ class RouterByKind:
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         """Check, before a spec is accepted, that nobody else routes its hosts."""
         await self._chosen(spec).claim(rollout, spec)
+
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
+        """Return which host of the spec in force is left to another rollout, if one is."""
+        return self._chosen(spec).contested(rollout, spec)
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
         """Give the canary the weight of `target`; return whether something was written."""

@@ -16,6 +16,17 @@ Model = TypeVar("Model", bound=BaseModel)
 LONGEST_VALUE = 60
 """Characters of a wrong value that are shown."""
 
+MOST_LEVELS = 64
+"""A pod template has some ten; not all that is deeper can be read (`adapters.cluster.nesting`)."""
+
+LONGEST_PLACE = 6
+"""Parts of a place that are shown where it has too many."""
+
+TOO_DEEP = (
+    f"must not be nested deeper than {MOST_LEVELS} levels from spec down; "
+    "no field of a pod is: remove it"
+)
+
 WORDS: Mapping[str, str] = {
     "rule": "{message}",
     "bool_type": "must be true or false",
@@ -50,14 +61,24 @@ def find_problems(
     """
     if not isinstance(raw, Mapping):
         return None, (_problem((root,), raw, WORDS["model_type"]),)
+    if deep := _too_deep(raw, (root,)):
+        return None, (_problem(deep[:LONGEST_PLACE], {}, TOO_DEEP),)
     try:
         data = plain(raw)
         return model.model_validate(data, by_alias=True, by_name=False), ()
     except ValidationError as error:
         details = (each for each in error.errors() if not _is_echo(each))
         return None, tuple(_from_pydantic(model, data, each, root) for each in details)
-    except RecursionError:
-        return None, (Problem((root,), f"{root} must not be nested that deep."),)
+
+
+def _too_deep(value: Any, place: Place) -> Place | None:
+    """Return a place with too many levels above it; None where there is none."""
+    if len(place) > MOST_LEVELS:
+        return place
+    named = value.items() if isinstance(value, Mapping) else ()
+    listed = enumerate(value) if isinstance(value, list | tuple) else ()
+    inside = (_too_deep(one, (*place, name)) for name, one in (*named, *listed))
+    return next((found for found in inside if found), None)
 
 
 def sentence(place: Place, value: Any, message: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
@@ -101,7 +102,7 @@ class Strategy(Written):
     scale_down_delay: Annotated[timedelta, duration(timedelta())] = timedelta(seconds=30)
     """How long canary pods outlive their traffic; 30s when left out."""
 
-    @property
+    @cached_property
     def resolved_steps(self) -> tuple[Step, ...]:
         """The steps with everything filled in."""
         if self.steps is not None:

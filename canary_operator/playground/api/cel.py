@@ -25,6 +25,8 @@ from canary_operator.playground.api.jsontypes import json_type
 from canary_operator.playground.api.objects import Object, Schema, parse_time, same
 
 ABSENT = object()
+MISFIT = object()
+"""A whole number that is written with a fraction: rules that look at it fail, others do not."""
 ENVIRONMENT = celpy.Environment()
 TRANSITION = re.compile(r"\boldSelf\b")
 
@@ -143,7 +145,7 @@ def _judge(rule: Rule, scope: Mapping[str, Any], value: Any, path: str) -> Itera
     where = path + _suffix(rule.field_path, path)
     try:
         holds = program(rule.rule).evaluate(dict(scope))
-    except CELEvalError as error:
+    except (CELEvalError, MisfitError) as error:
         text = f"{_reason(error)} evaluating rule: {rule.message or rule.rule}"
         kind = json_type(value)
         yield Cause("FieldValueInvalid", where or NOWHERE, f'Invalid value: "{kind}": {text}')
@@ -176,7 +178,7 @@ def _suffix(field_path: str, path: str) -> str:
     return field_path if path else field_path.lstrip(".")
 
 
-def _reason(error: CELEvalError) -> str:
+def _reason(error: Exception) -> str:
     match = re.search(r"no such member in mapping: '(.*?)'", str(error))
     return f"no such key: {match[1]}" if match else str(error.args[0])
 
@@ -198,13 +200,27 @@ def program(text: str) -> Any:
         raise RuleSyntaxError(str(error)) from error
 
 
+class MisfitError(Exception):
+    """A rule looks at a value that has another type than its schema says."""
+
+
+class _Fields(celtypes.MapType):
+    """An object whose values are judged when a rule looks at them, as on the real server."""
+
+    def __getitem__(self, key: Any) -> Any:
+        value = super().__getitem__(key)
+        if value is MISFIT:
+            raise MisfitError("invalid data, expected int, got float64")
+        return value
+
+
 def to_cel(value: Any, schema: Schema) -> Any:
     """Return a value in CEL's types, as the schema declares them."""
     if isinstance(value, dict):
         properties = schema.get("properties") or {}
         extra = schema.get("additionalProperties")
         other = extra if isinstance(extra, dict) else {}
-        return celtypes.MapType(
+        return _Fields(
             {
                 celtypes.StringType(key): to_cel(item, properties.get(key, other))
                 for key, item in value.items()
@@ -221,6 +237,8 @@ def _scalar_to_cel(value: Any, schema: Schema) -> Any:
         return json_to_cel(value)
     if isinstance(value, str):
         return _text_to_cel(value, schema.get("format", ""))
+    if schema.get("type") == "integer" and isinstance(value, float):
+        return MISFIT
     if schema.get("type") == "number" or isinstance(value, float):
         return celtypes.DoubleType(value)
     return celtypes.IntType(value)

@@ -19,6 +19,7 @@ from canary_operator.playground.api.errors import (
     unsupported_media_type,
 )
 from canary_operator.playground.api.faults import Fault
+from canary_operator.playground.api.jsontypes import read_json
 from canary_operator.playground.api.paths import Split, resolve, split
 from canary_operator.playground.api.requests import Request
 from canary_operator.playground.api.selectors import selected_name
@@ -66,7 +67,7 @@ class Front:
     # ------------------------------------------------------------------ resources
 
     async def _resource(self, http: web.Request, path: Split) -> web.StreamResponse:
-        request = _described(http, path)
+        request = described(http, path)
         fault = self._cluster.faults.hit(request)
         if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
@@ -106,7 +107,7 @@ class Front:
         response.enable_chunked_encoding()
         await response.prepare(http)
         if fault is not None and fault.expire_watch:
-            await response.write(_expired())
+            await response.write(expired())
             return response
         limit = fault.drop_watch_after if fault is not None else None
         try:
@@ -120,7 +121,7 @@ class Front:
         return response
 
 
-def _described(http: web.Request, path: Split) -> Request:
+def described(http: web.Request, path: Split) -> Request:
     """Return what a request asks for, in the words of RBAC; the resource need not exist."""
     rest, namespace = path.rest, ""
     if rest[0] == "namespaces" and len(rest) > 1:
@@ -163,7 +164,7 @@ async def _body(http: web.Request) -> Any:
             raise unsupported_media_type(READABLE)
         return protobuf.decode(data)
     try:
-        return read_yaml(data) if "yaml" in kind else json.loads(data)
+        return read_yaml(data) if "yaml" in kind else read_json(data)
     except (ValueError, yaml.YAMLError) as error:
         if "yaml" in kind:
             message = f"error decoding patch: error converting YAML to JSON: yaml: {error}"
@@ -214,6 +215,7 @@ def _abort(http: web.Request) -> None:
         http.transport.abort()
 
 
-def _expired() -> bytes:
+def expired() -> bytes:
+    """Return the only event of a watch that goes on from what is forgotten."""
     error = APIError(410, "Expired", "The resourceVersion for the provided watch is too old.")
     return json.dumps({"type": "ERROR", "object": error.status()}).encode() + b"\n"

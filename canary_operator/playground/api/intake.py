@@ -229,7 +229,7 @@ def check_changed(new: Object, old: Object, resource: Resource, subresource: str
             f"{uid}, UID in object meta: {old['metadata']['uid']}"
         )
         raise conflict(resource.group, resource.plural, old["metadata"]["name"], detail)
-    causes = [*meta.check_changed(new, old)]
+    causes = [*meta.check_changed(new, old, resource)]
     if resource.custom:
         causes += _check_custom(new, resource, old, subresource)
     else:

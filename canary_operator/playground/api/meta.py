@@ -97,11 +97,19 @@ def check(obj: Object, resource: Resource) -> Iterator[Cause]:
         yield required("metadata.name", "name or generateName is required")
     elif problem := check_name(name, resource):
         yield invalid("metadata.name", name, problem)
-    yield from check_always(obj)
+    prefix = meta.get("generateName")
+    if prefix and (problem := check_name(_with_end(prefix), resource)):
+        yield invalid("metadata.generateName", prefix, problem)
+    yield from check_always(obj, custom=resource.custom)
 
 
-def check_always(obj: Object) -> Iterator[Cause]:
-    """Iterate over what is wrong with metadata that may change."""
+def _with_end(prefix: str) -> str:
+    """Return a beginning of names as the real server judges it: it may end with a hyphen."""
+    return f"{prefix[:-2]}a" if prefix[1:].endswith("-") else prefix
+
+
+def check_always(obj: Object, *, custom: bool) -> Iterator[Cause]:
+    """Iterate over what is wrong with metadata that may change; of custom objects less is asked."""
     meta = obj["metadata"]
     yield from check_labels(meta.get("labels") or {}, "metadata.labels")
     for key in meta.get("annotations") or {}:
@@ -109,16 +117,16 @@ def check_always(obj: Object) -> Iterator[Cause]:
     for index, name in enumerate(meta.get("finalizers") or ()):
         if problem := qualified_problem(name):
             yield invalid("metadata.finalizers", name, problem)
-        elif "/" not in name and name not in STANDARD_FINALIZERS and "." not in name:
+        elif not custom and not {"/", "."} & set(name) and name not in STANDARD_FINALIZERS:
             yield from _unqualified_finalizer(index, name)
     for index, reference in enumerate(meta.get("ownerReferences") or ()):
         yield from _check_owner(reference, f"metadata.ownerReferences[{index}]")
     yield from _check_controllers(meta.get("ownerReferences") or ())
 
 
-def check_changed(new: Object, old: Object) -> Iterator[Cause]:
+def check_changed(new: Object, old: Object, resource: Resource) -> Iterator[Cause]:
     """Iterate over what is wrong with the metadata of an object that exists."""
-    yield from check_always(new)
+    yield from check_always(new, custom=resource.custom)
     before, after = (obj["metadata"].get("finalizers") or [] for obj in (old, new))
     added = [name for name in after if name not in before]
     if added and "deletionTimestamp" in old["metadata"]:

@@ -73,14 +73,14 @@ def compact_json(value: Any) -> str:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Compare as JSON does: `1` and `True` are equal in Python, but not in an object.
+    """Compare as Go does: `1`, `1.0` and `True` are equal in Python, but not in an object.
 
     Example:
-        >>> same({"a": 1}, {"a": True}), same([1, 2], [1, 2])
-        (False, True)
+        >>> same({"a": 1}, {"a": True}), same([1, 2], [1, 2]), same(1, 1.0)
+        (False, True, False)
     """
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right) and isinstance(left, bool) is isinstance(right, bool)
+    return type(left) is type(right) and bool(left == right)

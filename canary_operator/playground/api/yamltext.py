@@ -1,9 +1,10 @@
 """YAML as Kubernetes reads it: times stay strings."""
 
-import json
 from typing import Any
 
 import yaml
+
+from canary_operator.playground.api.jsontypes import read_json
 
 
 class Loader(yaml.SafeLoader):
@@ -23,6 +24,6 @@ def read_yaml(data: bytes) -> Any:
         yaml.YAMLError: the text is no YAML.
     """
     try:
-        return json.loads(data)
+        return read_json(data)
     except ValueError:
         return yaml.load(data, Loader)  # noqa: S506 - a SafeLoader

@@ -20,6 +20,8 @@ from canary_operator.playground.controllers.probes import Probe, first_port
 from canary_operator.playground.controllers.runtime import Backoff, Fault, Report
 
 SERVER = "canary_operator.playground.sample_server"
+LAST_GRACE_SECONDS = 2.0
+"""What a server gets after SIGTERM although its `preStop` hook took all of the grace."""
 FIRST_PROBE_SECONDS = 0.02
 """Starting servers are probed more often than their period asks, so that demos start quickly."""
 
@@ -28,8 +30,6 @@ FIRST_PROBE_SECONDS = 0.02
 class ProcessRuntime:
     """One server process for the first container of each pod; other containers only pretend."""
 
-    drain_seconds: float = 0.5
-    """Between a pod's leave from the endpoints and SIGTERM: time for proxies to hear of it."""
     backoff: Backoff = field(default_factory=Backoff)
     missing: tuple[str, ...] = images.MISSING
     log_directory: Path | None = None
@@ -86,7 +86,10 @@ class ProcessPod:
             self._show_readiness()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Let proxies notice, ask the server to end, and after the grace make it."""
+        """Run the `preStop` hook, ask the server to end, and after the grace make it.
+
+        Meanwhile the pod leaves the endpoints; nobody waits for that, as no kubelet does.
+        """
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         process = self._process
@@ -99,11 +102,13 @@ class ProcessPod:
         self._lifeline.close()
 
     async def _end_politely(self, process: Process, grace_seconds: float) -> None:
-        hook = (self._container.get("lifecycle") or {}).get("preStop") or {}
-        pause = float((hook.get("sleep") or {}).get("seconds") or self._runtime.drain_seconds)
+        if grace_seconds <= 0:
+            return
+        pause = min(pre_stop_seconds(self._container), grace_seconds)
+        left = max(grace_seconds - pause, LAST_GRACE_SECONDS)
+        await asyncio.sleep(pause)
         with suppress(TimeoutError, ProcessLookupError):
-            async with asyncio.timeout(grace_seconds):
-                await asyncio.sleep(pause)
+            async with asyncio.timeout(left):
                 process.terminate()
                 await process.wait()
 
@@ -194,6 +199,27 @@ class ProcessPod:
         if self._process and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()
+
+
+def pre_stop_seconds(container: Manifest) -> float:
+    """Return how long the `preStop` hook of a container sleeps; no other hook is understood.
+
+    Example:
+        >>> pre_stop_seconds({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}})
+        5.0
+        >>> pre_stop_seconds({"lifecycle": {"preStop": {"exec": {"command": ["sleep", "3"]}}}})
+        3.0
+        >>> pre_stop_seconds({})
+        0.0
+    """
+    hook = (container.get("lifecycle") or {}).get("preStop") or {}
+    match hook:
+        case {"sleep": {"seconds": int(seconds)}}:
+            return float(seconds)
+        case {"exec": {"command": ["sleep" | "/bin/sleep", str(seconds)]}} if seconds.isdigit():
+            return float(seconds)
+        case _:
+            return 0.0
 
 
 def variables(container: Manifest, pod: Manifest, ip: str) -> dict[str, str]:

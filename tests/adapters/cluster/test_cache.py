@@ -76,6 +76,15 @@ def test_an_answer_counts_at_once_and_its_echo_wakes(cache: ObjectCache[SeenDepl
     assert cache.saw("MODIFIED", body(3, available=3)) == WEB
 
 
+def test_the_echo_of_what_was_looked_at_wakes_nobody(cache: ObjectCache[SeenDeployment]) -> None:
+    cache.learned(body(3, available=3))
+    taken = cache.take("demo", "web-stable")
+    assert taken is not None
+    assert taken.version == 3
+    assert cache.saw("MODIFIED", body(3, available=3)) is None
+    assert cache.saw("MODIFIED", body(4, available=4)) == WEB
+
+
 def test_an_answer_that_the_watch_has_overtaken(cache: ObjectCache[SeenDeployment]) -> None:
     cache.saw("MODIFIED", body(5, available=2))
     assert cache.learned(body(4)).content.available == 2

@@ -317,3 +317,34 @@ async def test_a_write_ends_before_another_may_lead(world: World) -> None:
         with pytest.raises(UnavailableError):
             await client.merge(ROLLOUTS, world.namespace, "web", {})
     assert asyncio.get_running_loop().time() - started < 4.0
+
+
+@pytest.mark.parametrize(
+    ("configured", "environment", "expected"),
+    [
+        pytest.param(None, {}, None, id="none"),
+        pytest.param(None, {"https_proxy": "http://proxy:1"}, "http://proxy:1", id="everybody's"),
+        pytest.param(
+            "http://ours:2", {"https_proxy": "http://proxy:1"}, "http://ours:2", id="the cluster's"
+        ),
+        pytest.param(
+            None, {"https_proxy": "http://proxy:1", "no_proxy": "api.example.com"}, None, id="not it"
+        ),
+        pytest.param(None, {"http_proxy": "http://proxy:1"}, None, id="for other addresses"),
+    ],
+)
+def test_the_proxy_on_the_way(
+    configured: str | None,
+    environment: dict[str, str],
+    expected: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    configuration = Configuration(host="https://api.example.com:6443")
+    configuration.proxy = configured
+    found = connection.proxy_of(configuration)
+    assert (None if found is None else str(found).rstrip("/")) == expected

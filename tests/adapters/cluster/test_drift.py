@@ -140,6 +140,15 @@ def test_pauses_grow_until_it_is_quiet() -> None:
     assert pause(past, {"a": 1}) == 0
 
 
+def test_edits_far_enough_apart_are_no_quarrel() -> None:
+    clock = Clock()
+    past = Convergence(clock)
+    for _ in range(20):
+        past.written(PLACE, {"a": 1}, {"a": 1})
+        assert pause(past, {"a": 1}) == 0
+        clock.seconds += 10.1
+
+
 def test_another_wish_is_written_at_once() -> None:
     past = Convergence(Clock())
     for _ in range(5):

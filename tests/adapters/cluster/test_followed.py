@@ -68,9 +68,11 @@ async def test_what_was_new_is_told(world: World) -> None:
     rollout = await world.rollout()
     caches = followed(world, ROLLOUTS, SERVICES)
     await catch_up(world.client, caches, [world.namespace])
-    assert await catch_up(world.client, caches, [world.namespace]) == {rollout.key}, (
-        "as every event"
-    )
+    assert not await catch_up(world.client, caches, [world.namespace]), "it was looked at"
+    await world.edit(ROLLOUTS, "web", {"spec": {"replicas": 5}})
+    for _ in range(2):
+        news = await catch_up(world.client, caches, [world.namespace])
+        assert news == {rollout.key}, "as every event"
     await world.delete(ROLLOUTS, "web")
     assert await catch_up(world.client, caches, [world.namespace]) == {rollout.key}
     assert not await catch_up(world.client, caches, [world.namespace])

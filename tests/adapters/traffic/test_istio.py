@@ -119,6 +119,21 @@ async def test_what_others_add_to_a_route_is_taken_away(
     assert (await world.get(VIRTUAL_SERVICES, "web"))["spec"] == before["spec"]
 
 
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+async def test_routes_of_a_kind_that_we_have_none_of_are_taken_away(
+    world: World, router: IstioRouter, kind: str
+) -> None:
+    rollout = await world.rollout()
+    await router.set(rollout, spec_of(), RouteTarget(20))
+    theirs = {"match": [{"port": 443}], "route": [{"destination": {"host": "elsewhere"}}]}
+    if kind == "tls":
+        theirs["match"] = [{"port": 443, "sniHosts": ["elsewhere"]}]
+    await world.edit(VIRTUAL_SERVICES, "web", {"spec": {kind: [theirs]}})
+    assert await router.set(rollout, spec_of(), RouteTarget(20))
+    assert not (await world.get(VIRTUAL_SERVICES, "web"))["spec"].get(kind)
+    assert not await router.set(rollout, spec_of(), RouteTarget(20))
+
+
 async def test_traffic_is_taken_back_even_from_an_object_that_somebody_fights_over(
     world: World, router: IstioRouter
 ) -> None:
@@ -191,6 +206,12 @@ async def test_a_webhook_that_changes_weights_is_noticed(
         pytest.param(
             {}, {"hosts": ["web"], "gateways": ["mesh", "gw"]}, "mesh", id="mesh and more"
         ),
+        pytest.param({}, {"hosts": ["web.{ns}"]}, "web.{ns}.svc", id="name and namespace"),
+        pytest.param({}, {"hosts": ["web.{ns}.svc"]}, "web.{ns}.svc", id="with svc"),
+        pytest.param(
+            {"hosts": ["other.{ns}"]}, {"hosts": ["other"]}, "other.{ns} on", id="our spelling"
+        ),
+        pytest.param({}, {"hosts": ["web.elsewhere"]}, None, id="of another namespace"),
         pytest.param({}, {"hosts": ["web"], "gateways": ["gw"]}, None, id="on a gateway only"),
         pytest.param({}, {"hosts": ["other"]}, None, id="another host"),
         pytest.param(
@@ -211,11 +232,11 @@ async def test_hosts_that_somebody_else_routes(
     world: World, router: IstioRouter, given: dict, theirs: dict, refused: str | None
 ) -> None:
     rollout, namespace = await world.rollout(), world.namespace
-    filled = {
-        field: [value.replace("{ns}", namespace) for value in values]
-        for field, values in theirs.items()
-    }
-    await create(world, foreign("theirs", namespace, **filled))
+    given, theirs = (
+        {field: [value.replace("{ns}", namespace) for value in values] for field, values in one}
+        for one in (given.items(), theirs.items())
+    )
+    await create(world, foreign("theirs", namespace, **theirs))
     spec = spec_of(traffic={"istio": given})
     if refused is None:
         await router.claim(rollout, spec)
@@ -223,16 +244,6 @@ async def test_hosts_that_somebody_else_routes(
     with pytest.raises(HostConflictError, match=refused.replace("{ns}", namespace)) as caught:
         await router.claim(rollout, spec)
     assert f"VirtualService {namespace}/theirs" in caught.value.message
-
-
-async def test_the_older_rollout_keeps_a_host(world: World, router: IstioRouter) -> None:
-    shared = spec_of(traffic={"istio": {"hosts": ["shop.example.com"]}})
-    older, newer = await world.rollout(), await world.rollout("late")
-    await router.claim(older, shared)
-    await router.set(older, shared, RouteTarget(0))
-    await router.claim(older, shared)
-    with pytest.raises(HostConflictError):
-        await router.claim(newer, shared)
 
 
 async def test_hosts_that_are_ours_already_cost_no_request(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from canary_operator.adapters.traffic.istio import canary_weight, virtual_service
+from canary_operator.adapters.traffic.istio_routes import canary_weight, virtual_service
 from canary_operator.adapters.traffic.registry import RouterByKind
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import RouteState

@@ -156,7 +156,7 @@ class TestPodsThatPretend:
 class TestPodsThatRun:
     @pytest.fixture
     def pod_runtime(self) -> PodRuntime:
-        return ProcessRuntime(backoff=QUICK, drain_seconds=0.1)
+        return ProcessRuntime(backoff=QUICK)
 
     @pytest.fixture
     async def http(self) -> AsyncIterator[aiohttp.ClientSession]:

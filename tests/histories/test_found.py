@@ -1,0 +1,192 @@
+"""Histories that the state machine found, or that reading its findings suggested: told once more.
+
+Each broke an invariant, or left a person's wish undone, before the code was mended.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from canary_operator.domain.errors import (
+    ForbiddenError,
+    NameConflictError,
+    SurroundingsError,
+    UnavailableError,
+)
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.revision import revision_of
+from canary_operator.domain.situation import RouteState
+from canary_operator.domain.status import Outcome, RolloutStatus, Verdict
+from canary_operator.testing.builders import template
+from tests.histories.stage import Stage, Trap
+from tests.histories.vocabulary import STRATEGIES, strategy
+
+AWAY = UnavailableError("the API server is away")
+V2 = revision_of(template("v2"))
+
+
+def status(stage: Stage) -> RolloutStatus:
+    return stage.witness.moment().status
+
+
+async def until(stage: Stage, phase: Phase) -> None:
+    for _ in range(200):
+        if stage.phase is phase:
+            return
+        await stage.pass_time(1)
+    raise AssertionError(f"{phase} was not reached: {status(stage)}")
+
+
+async def at_20_percent() -> Stage:
+    stage = Stage()
+    await stage.pass_time(10)
+    stage.edit(template=template("v2"))
+    await stage.pass_time(15)
+    assert status(stage).weight == 20
+    return stage
+
+
+async def rolled_back() -> Stage:
+    stage = await at_20_percent()
+    stage.world.verdict = Verdict.FAIL
+    await until(stage, Phase.ROLLED_BACK)
+    stage.world.verdict = Verdict.PASS
+    return stage
+
+
+@pytest.mark.parametrize("write", ["dry run", "record"])
+async def test_an_abort_is_obeyed_while_a_new_spec_cannot_be_accepted(write: str) -> None:
+    stage = await at_20_percent()
+    stage.outages[write] = AWAY
+    stage.edit(template=template("v3"))
+    await stage.pass_time(1)
+    assert status(stage).phase is Phase.PROGRESSING, "the last accepted spec stays in force"
+    stage.ask("abort")
+    await stage.pass_time(1)
+    assert stage.world.route == RouteState(True, 0, V2, stage.world.route.rejected_because)
+    assert status(stage).phase is Phase.ROLLING_BACK
+    ready = next(one for one in status(stage).conditions if one.type == "Ready")
+    assert (ready.status, ready.reason) == ("False", "ApiUnavailable")
+
+
+async def test_checks_that_fail_roll_back_while_a_new_spec_cannot_be_accepted() -> None:
+    stage = await at_20_percent()
+    stage.outages["record"] = AWAY
+    stage.edit(strategy=strategy(STRATEGIES[1]))
+    stage.world.verdict = Verdict.FAIL
+    await stage.pass_time(30)
+    assert stage.world.route.weight == 0
+    assert status(stage).history[0].reason == "AnalysisFailed"
+
+
+async def test_a_spec_that_could_not_be_recorded_is_accepted_when_the_server_is_back() -> None:
+    stage = await at_20_percent()
+    stage.outages["record"] = AWAY
+    stage.edit(template=template("v3"))
+    await stage.pass_time(20)
+    stage.outages.clear()
+    await stage.pass_time(31)
+    assert status(stage).canary_revision == revision_of(template("v3"))
+
+
+async def test_the_first_spec_is_not_decided_on_while_the_server_is_away() -> None:
+    stage = Stage()
+    stage.outages["record"] = AWAY
+    await stage.pass_time(20)
+    assert status(stage).phase is None
+    stage.outages.clear()
+    await stage.pass_time(20)
+    assert status(stage).phase is Phase.STABLE
+
+
+async def test_a_retry_begins_once_the_mark_of_the_rejection_could_be_removed() -> None:
+    stage = await rolled_back()
+    error = NameConflictError("belongs to somebody")
+    stage.outages["route"] = error
+    stage.ask("retry")
+    await stage.pass_time(5)
+    assert status(stage).phase is Phase.ROLLED_BACK
+    assert stage.world.request == "retry", "not answered yet"
+    ready = next(one for one in status(stage).conditions if one.type == "Ready")
+    assert ready.reason == error.reason
+    stage.outages.clear()
+    await stage.pass_time(100)
+    outcomes = [entry.outcome for entry in status(stage).history]
+    assert outcomes == [Outcome.PROMOTED, Outcome.ROLLED_BACK], "not ended by the old mark"
+
+
+async def test_a_revision_that_is_applied_again_is_not_ended_by_its_old_mark() -> None:
+    stage = await rolled_back()
+    stage.edit(template=template("v1"))
+    await stage.pass_time(5)
+
+    def fail() -> None:
+        raise AWAY
+
+    stage.traps.append(Trap(1, fail, of="route"))
+    stage.edit(template=template("v2"))
+    await stage.pass_time(100)
+    outcomes = [entry.outcome for entry in status(stage).history]
+    assert outcomes == [Outcome.PROMOTED, Outcome.ROLLED_BACK]
+
+
+@pytest.mark.parametrize("error", [AWAY, ForbiddenError("may not patch canaryrollouts")])
+async def test_a_request_that_cannot_be_removed_is_carried_out(error: SurroundingsError) -> None:
+    stage = await at_20_percent()
+    stage.outages["request"] = error
+    stage.ask("promote")
+    await stage.pass_time(60)
+    assert status(stage).history[0].outcome is Outcome.PROMOTED
+    assert stage.world.deployments["stable"].revision == V2
+    stage.outages.clear()
+    await stage.pass_time(31)
+    assert stage.world.request is None
+
+
+async def test_a_deleted_stable_comes_back_whole_while_the_newest_spec_is_refused() -> None:
+    stage = Stage()
+    await stage.pass_time(10)
+    stage.edit(strategy=strategy(((50, 10, False), (5, 10, False))))
+    await stage.pass_time(1)
+    del stage.world.deployments["stable"]
+    stage.changed()
+    await stage.pass_time(1)
+    assert stage.world.deployments["stable"].replicas == 4, "not the default of 1"
+
+
+async def test_a_deleted_stable_comes_back_even_where_replicas_itself_is_refused() -> None:
+    stage = Stage()
+    await stage.pass_time(10)
+    stage.edit(replicas=-1)
+    del stage.world.deployments["stable"]
+    stage.changed()
+    await stage.pass_time(1)
+    assert stage.world.deployments["stable"].replicas == 1
+
+
+async def test_a_weight_that_pods_could_not_carry_comes_back_as_a_step_that_there_is() -> None:
+    stage = await at_20_percent()
+    stage.edit(strategy=strategy(((10, 10, False), (50, 10, False))))
+    await stage.work()
+    assert status(stage).weight == 20, "an edit alone changes no weight"
+    stage.world.pod_start = timedelta(seconds=2)
+    stage.fail_pods("canary", 8, "crash")
+    await stage.work()
+    assert status(stage).weight == 0
+    await stage.pass_time(3)
+    assert status(stage).weight == 10, "20 % is no step any more"
+
+
+async def test_traffic_of_a_rejected_revision_that_somebody_took_is_not_given_back() -> None:
+    stage = await at_20_percent()
+    stage.world.broken.add(stage.world.deployments["stable"].revision)
+    stage.fail_pods("stable", 8, "crash")
+    stage.world.verdict = Verdict.FAIL
+    await until(stage, Phase.ROLLING_BACK)
+    assert stage.world.route.weight == 20, "stable has no pod to serve with"
+    stage.world.route = replace(stage.world.route, weight=0)
+    stage.changed()
+    await stage.pass_time(5)
+    assert stage.world.route.weight == 0
+    assert status(stage).weight == 0
