@@ -12,7 +12,7 @@ ENGINE = $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 &
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup bench-failover bench-scrape
+.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup bench-failover bench-scrape bench bench-endurance
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -101,6 +101,12 @@ sbom:  ## List what the image contains: dist/sbom.cdx.json (CycloneDX)
 	@PYTHON=$(PYTHON) deploy/image/sbom.sh dist/sbom.cdx.json
 	@echo "Written: dist/sbom.cdx.json"
 
+bench: $(STAMP) prometheus  ## Measure what 1 to 2,000 rollouts cost; goes on where it was interrupted
+	@$(BIN)/python -m benchmarks.scale --picture docs/images/scale.png --page docs/performance.md
+
+bench-endurance: $(STAMP)  ## Release thousands of times and look for what grows
+	@$(BIN)/python -m benchmarks.endurance
+
 bench-queries: $(STAMP) prometheus  ## Count the queries that 1 to 200 rollouts share, with real Prometheus
 	@$(BIN)/python -m benchmarks.shared_queries
 
@@ -118,6 +124,10 @@ clean:  ## Remove what the other targets made
 
 bench-scrape: $(STAMP)  ## Measure a scrape of the operator's metrics with 2,000 rollouts
 	@$(BIN)/python -m benchmarks.scrape
+
+.PHONY: test-histories
+test-histories: $(STAMP)  ## 10,000 generated histories against the invariants, and as many with kills
+	HISTORIES=nightly $(BIN)/python -m pytest -n 0 --timeout 7200 tests/histories
 
 .PHONY: test-fuzz
 test-fuzz: $(STAMP) prometheus  ## Bad input, 10,000 examples a test; on a real API server, too, with KUBEBUILDER_ASSETS

@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.scale import sources
 from benchmarks.scale.rows import ACTIVE, IDLE, Row, Whole, percentile
-from benchmarks.scale.stage import Stage, checked_at, namespace_of, open_stage
+from benchmarks.scale.stage import OpenSource, Stage, checked_at, namespace_of, open_stage
 from canary_operator.playground.api.requests import Request
+from canary_operator.playground.client import Client
 from tests.e2e.test_cost import FIVE_STEPS, ONE_CHECK_PER_STEP, raises_of
 from tests.support.counting import asked, writes
 
@@ -63,7 +65,7 @@ async def measure(rollouts: int, folder: Path, report: Report) -> list[Row]:
         return [idle, active]
 
 
-def _source_of(names: Sequence[str]) -> Any:
+def _source_of(names: Sequence[str]) -> OpenSource:
     """Return what opens the source of measurements for these rollouts."""
     if len(names) > REAL_UP_TO:
         return lambda _folder, _client: sources.stand_in()
@@ -139,7 +141,12 @@ async def measure_whole(folder: Path, report: Report) -> Whole:
     """Count the requests of one rollout of five steps, with all controllers of a cluster."""
     names = ["web"]  # as the test whose way of counting this is
     changes = {"strategy": FIVE_STEPS, "analysis": ONE_CHECK_PER_STEP}
-    async with open_stage(folder, _source_of(names), whole=True) as stage:
+    places = [(namespace_of(name), name) for name in names]
+
+    def source(folder: Path, client: Client) -> AbstractAsyncContextManager[sources.Source]:
+        return sources.prometheus(folder, client, places, sources.QUICK)
+
+    async with open_stage(folder, source, whole=True) as stage:
         report("one rollout of five steps")
         await stage.make_namespaces(names)
         await stage.apply(names, "v1", changes)

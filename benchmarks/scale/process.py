@@ -1,5 +1,6 @@
 """The operator as a process of its own, on one core, and what the kernel says of it."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from benchmarks.scale.recorder import Tick, read_ticks
 from canary_operator.playground.daemon import Daemon
 
 OPERATORS_CORE = 0
+CENSUS_SECONDS = 30.0
 PROFILE = "BENCH_PROFILE"
 """Environment variable with the file that gets a profile, for `python -m pstats`."""
 
@@ -40,12 +42,13 @@ class MeasuredOperator:
         """
         self.log = folder / "operator.log"
         self._profile = os.environ.get(PROFILE)
-        self._ticks = folder / "ticks"
+        self._ticks, self._census = folder / "ticks", folder / "census"
         self._command = [
             "/usr/bin/env",
             f"KUBECONFIG={kubeconfig}",
             *("taskset", "--cpu-list", str(OPERATORS_CORE)),
-            *(sys.executable, "-m", "benchmarks.scale.recorder", str(self._ticks)),
+            *(sys.executable, "-m", "benchmarks.scale.recorder"),
+            *(str(self._ticks), str(self._census)),
             *(("--profile", self._profile) if self._profile else ()),
             "run",
             f"--prometheus-address={prometheus}",
@@ -93,6 +96,15 @@ class MeasuredOperator:
         """Begin or end a profile, if one is wanted."""
         if self._profile:
             os.kill(self.pid, signal.SIGUSR1 if begin else signal.SIGUSR2)
+
+    async def tasks(self) -> int:
+        """Return how many tasks its event loop has, after a garbage collection."""
+        self._census.unlink(missing_ok=True)
+        os.kill(self.pid, signal.SIGHUP)
+        async with asyncio.timeout(CENSUS_SECONDS):
+            while not self._census.exists():  # noqa: ASYNC110 - the other side sends no signal
+                await asyncio.sleep(0.02)
+        return int(self._census.read_text())
 
     def ticks(self, since: float = 0.0) -> list[Tick]:
         """Return the ticks that ended at second `since` of the monotonic clock or later."""

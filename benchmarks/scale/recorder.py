@@ -1,13 +1,16 @@
 """The operator's own command line, with a record of every tick beside it.
 
-    python -m benchmarks.scale.recorder TICKS [--profile FILE] run …
+    python -m benchmarks.scale.recorder TICKS CENSUS [--profile FILE] run …
 
 Runs in the process that is measured. A histogram knows a lag only by its bucket; here each tick is
 one entry of a file: when it ended, how long it had been due, how long it took. A profile begins
-with SIGUSR1 and ends with SIGUSR2, so that only what is measured is in it.
+with SIGUSR1 and ends with SIGUSR2, so that only what is measured is in it. SIGHUP has the tasks
+counted that are in the event loop.
 """
 
+import asyncio
 import cProfile
+import gc
 import signal
 import struct
 import sys
@@ -59,9 +62,19 @@ def record(file: Path) -> None:
     OperatorTelemetry.ticked = ticked  # type: ignore[method-assign]
 
 
+def _count(file: Path) -> None:
+    """Write down how many tasks there are, at once and as a whole."""
+    gc.collect()
+    new = file.with_suffix(".new")
+    new.write_text(str(len(asyncio.all_tasks())))
+    new.rename(file)
+
+
 def main() -> None:
     """Run the operator."""
     record(Path(sys.argv.pop(1)))
+    census = Path(sys.argv.pop(1))
+    signal.signal(signal.SIGHUP, lambda *_: _count(census))
     if sys.argv[1] != "--profile":
         run()
     _, file, profile = sys.argv.pop(1), sys.argv.pop(1), cProfile.Profile()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +17,18 @@ from canary_operator.playground.synthetic import (
     SyntheticTraffic,
 )
 
-SCRAPE_SECONDS = 5.0
-REQUESTS_PER_SECOND = 10.0
+
+@dataclass(frozen=True)
+class Rate:
+    """How much is seen of each rollout."""
+
+    scrape_seconds: float
+    requests_per_second: float
+
+
+FLEET = Rate(scrape_seconds=5.0, requests_per_second=10.0)
+QUICK = Rate(scrape_seconds=0.5, requests_per_second=200.0)
+"""For a rollout with checks each few seconds."""
 
 
 class Source(Protocol):
@@ -94,21 +105,21 @@ async def stand_in() -> AsyncIterator[StandInSource]:
 
 @asynccontextmanager
 async def prometheus(
-    folder: Path, client: Client, rollouts: Iterable[tuple[str, str]]
+    folder: Path, client: Client, rollouts: Iterable[tuple[str, str]], rate: Rate = FLEET
 ) -> AsyncIterator[PrometheusSource]:
     """Start a real Prometheus, and requests to some rollouts, given as namespace and name."""
     async with AsyncExitStack() as stack:
         telemetry = await stack.enter_async_context(SyntheticTelemetry())
         weights = await stack.enter_async_context(FollowedWeights(client))
         started = await stack.enter_async_context(
-            Prometheus(folder, [telemetry.target], scrape_seconds=SCRAPE_SECONDS)
+            Prometheus(folder, [telemetry.target], scrape_seconds=rate.scrape_seconds)
         )
         traffic = {
             name: telemetry.traffic(
                 namespace,
                 name,
                 weight=weights.of(namespace, name),
-                requests_per_second=REQUESTS_PER_SECOND,
+                requests_per_second=rate.requests_per_second,
             )
             for namespace, name in rollouts
         }

@@ -2,7 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -16,7 +24,7 @@ from typing import Any
 
 from benchmarks.scale.hands import Hands
 from benchmarks.scale.process import MeasuredOperator
-from benchmarks.scale.sources import SCRAPE_SECONDS, Source
+from benchmarks.scale.sources import FLEET, QUICK, Source
 from canary_operator.playground.api import EmbeddedAPI
 from canary_operator.playground.client import APPLY, NAMESPACES, Client, Manifest
 from canary_operator.playground.controllers.instant import InstantRuntime
@@ -88,12 +96,14 @@ class Stage:
     operator: MeasuredOperator
     source: Source
     seen: dict[str, Seen] = field(default_factory=dict)
+    _namespaces: set[str] = field(default_factory=set)
     late: list[float] = field(default_factory=list)
     """Seconds from the moment that each check is about until its verdict was recorded."""
 
     async def make_namespaces(self, names: Iterable[str]) -> None:
-        """Make the namespaces of some rollouts."""
-        for namespace in sorted(set(map(namespace_of, names))):
+        """Make the namespaces of some rollouts, as far as they are missing."""
+        for namespace in sorted(set(map(namespace_of, names)) - self._namespaces):
+            self._namespaces.add(namespace)
             await self.cluster.client.create(NAMESPACES, {"metadata": {"name": namespace}})
 
     async def apply(self, names: Iterable[str], version: str, changes: Mapping[str, Any]) -> None:
@@ -109,13 +119,23 @@ class Stage:
 
         await asyncio.gather(*map(one, names))
 
+    async def delete(self, names: Iterable[str]) -> None:
+        """Delete CanaryRollouts."""
+        for name in names:
+            self.seen.pop(name, None)
+            await self.cluster.client.delete(ROLLOUTS, name, namespace_of(name))
+
     async def until(self, names: Iterable[str], met: Callable[[Seen], bool]) -> None:
-        """Wait until all of them meet a condition."""
+        """Wait until all of them have met a condition."""
+        await self.until_each(names, lambda _, seen: met(seen))
+
+    async def until_each(self, names: Iterable[str], met: Callable[[str, Seen], bool]) -> None:
+        """Wait until each has met a condition of its own."""
         missing = set(names)
 
         async def all_do() -> bool:
             self.operator.check()
-            missing.difference_update([n for n in missing if met(self.seen.get(n) or Seen())])
+            missing.difference_update([n for n in missing if met(n, self.seen.get(n) or Seen())])
             return not missing
 
         await until(all_do)
@@ -199,21 +219,23 @@ OpenSource = Callable[[Path, Client], AbstractAsyncContextManager[Source]]
 
 @asynccontextmanager
 async def open_stage(
-    folder: Path, open_source: OpenSource, *, whole: bool = False
+    folder: Path, open_source: OpenSource, arguments: Sequence[str] = (), *, whole: bool = False
 ) -> AsyncIterator[Stage]:
     """Start everything, without a rollout.
 
     Args:
         folder: For files of all parts.
         open_source: Starts what answers the queries, given that folder and a client.
+        arguments: Further flags of the operator.
         whole: Whether the cluster has all its controllers and rules, which fits few rollouts.
     """
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(_cluster(folder, whole=whole))
         source = await stack.enter_async_context(open_source(folder, cluster.client))
-        interval = f"--prometheus-scrape-interval={SCRAPE_SECONDS:g}s"
+        rate = QUICK if whole else FLEET
+        interval = f"--prometheus-scrape-interval={1000 * rate.scrape_seconds:.0f}ms"
         operator = await stack.enter_async_context(
-            MeasuredOperator(cluster.kubeconfig, source.url, folder, [interval])
+            MeasuredOperator(cluster.kubeconfig, source.url, folder, [interval, *arguments])
         )
         stage = Stage(cluster, operator, source)
         background = await stack.enter_async_context(Background())

@@ -11,8 +11,11 @@ from canary_operator.adapters.cluster.followed import Followed
 REQUEST_TIMEOUT_SECONDS = 30.0
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses after a failed request of a watch; the last one again and again."""
-IDLE_SECONDS = 1.0
-"""How long kopf keeps a worker for an object that is quiet; thousands of idle ones cost memory."""
+IDLE_SECONDS = 0.1
+"""How long kopf keeps a worker for an object that is quiet, and with it the whole object. At the
+start it tells of every object there is within seconds."""
+PAGE = 100
+"""Objects that kopf reads at once at the start; without pages, it holds all of a kind."""
 
 
 class NothingKept(kopf.DiffBaseStorage, kopf.ProgressStorage):
@@ -67,6 +70,7 @@ def kopf_settings(followed: Iterable[Followed], *, cluster_wide: bool) -> kopf.O
     settings.networking.request_timeout = REQUEST_TIMEOUT_SECONDS
     settings.networking.error_backoffs = Pauses()
     settings.queueing.idle_timeout = IDLE_SECONDS
+    settings.watching.chunk_size = PAGE
     for each in followed:
         if each.resource.selector:
             settings.watching.label_selectors[each.resource.full_name] = each.resource.selector

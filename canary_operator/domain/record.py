@@ -214,9 +214,9 @@ def spares_traffic(action: RollBack, at: Situation) -> bool:
     """Whether the canary keeps its share for now: stable has no ready pod and the canary has.
 
     Taking the share away would turn served requests into failed ones. A person who asks for an
-    abort, or wants stable again, is obeyed.
+    abort, or wants stable again, is obeyed; and where no pod is wanted, none is waited for.
     """
-    forced = action.trigger is not Trigger.FAILED
+    forced = action.trigger is not Trigger.FAILED or at.spec.replicas == 0
     return not forced and at.stable.ready == 0 and at.canary.ready > 0 and at.weight > 0
 
 

@@ -199,12 +199,14 @@ def return_spared_traffic(at: Situation) -> Action | None:
     """Traffic that was left on the canary, as stable had no pod, goes back with the first pod.
 
     Nothing is spared where a person asked; then the router just did not take it the first time.
-    Nor where somebody took it by hand: what was rejected is not given traffic again.
+    Nor where somebody took it by hand: what was rejected is not given traffic again. And stable
+    gets no pod where none is wanted.
     """
     last = at.status.history[0] if at.status.history else None
     asked = last is not None and last.reason in {Reason.ABORTED, Reason.REVERTED}
     taken = at.route.weight is not None and at.route.weight < at.weight
-    return Lower(0) if at.weight > 0 and (at.stable.ready > 0 or asked or taken) else None
+    over = at.stable.ready > 0 or at.spec.replicas == 0
+    return Lower(0) if at.weight > 0 and (over or asked or taken) else None
 
 
 def finish_roll_back(at: Situation) -> Action | None:

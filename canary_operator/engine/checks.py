@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from canary_operator.domain.istio_telemetry import SUBJECTS_PER_QUERY
 from canary_operator.domain.looks import next_check_at, stretch_of
 from canary_operator.domain.readings import NOT_MEASURED, Readings, Seen
 from canary_operator.domain.situation import CheckResult, Situation
@@ -21,6 +22,9 @@ GATHER_SECONDS = 0.1
 
 LONGEST_GATHER_SECONDS = 1.0
 """How long a check waits for others at most."""
+
+FULL = SUBJECTS_PER_QUERY
+"""So many that wait fill a query, so no further one is waited for."""
 
 
 class Checks:
@@ -69,6 +73,8 @@ class Checks:
             return
         self._gather()
         self._waiting[key] = (Measure(key, at.spec, stretch_of(at, due)), at)
+        if len(self._waiting) >= FULL:
+            self._flush()
 
     async def stop(self) -> None:
         """Cancel what is under way and forget the rest; another check may begin afterwards."""
@@ -94,8 +100,8 @@ class Checks:
     def _flush(self) -> None:
         """Measure what is waiting; what may be slow goes apart, so it holds up nobody else."""
         waiting, self._waiting = self._waiting, {}
+        alone = [[key] for key, (measure, _) in waiting.items() if _may_be_slow(measure)]
         shared = [key for key, (measure, _) in waiting.items() if not _may_be_slow(measure)]
-        alone = [[key] for key in waiting if key not in shared]
         for group in [shared, *alone] if shared else alone:
             chosen = {key: waiting[key] for key in group}
             self._under_way |= chosen.keys()

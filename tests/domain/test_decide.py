@@ -336,7 +336,7 @@ def rolling_back(**changes: Any) -> Situation:
         traffic_off_at=NOW - seconds(31),
     )
     route = RouteState(exists=True, weight=0, rejected=CANARY)
-    return replace(base, route=route, **changes)
+    return replace(base, **({"route": route} | changes))
 
 
 REST = [
@@ -407,9 +407,32 @@ REST = [
         with_status(rolling_back(), weight=5), Lower(0), id="spared traffic goes back to stable"
     ),
     pytest.param(
-        with_status(rolling_back(stable=pods(STABLE, 4, ready=0, available=0)), weight=5),
+        with_status(
+            rolling_back(
+                stable=pods(STABLE, 4, ready=0, available=0),
+                route=RouteState(exists=True, weight=5, rejected=CANARY),
+            ),
+            weight=5,
+        ),
         Hold(),
         id="spared traffic stays while stable has no pod",
+    ),
+    pytest.param(
+        with_status(rolling_back(stable=pods(STABLE, 4, ready=0, available=0)), weight=5),
+        Lower(0),
+        id="spared traffic that somebody took stays taken",
+    ),
+    pytest.param(
+        with_status(
+            rolling_back(
+                stable=pods(STABLE, 0),
+                wanted=wanted("v2", replicas=0),
+                route=RouteState(exists=True, weight=5, rejected=CANARY),
+            ),
+            weight=5,
+        ),
+        Lower(0),
+        id="no traffic is spared where no stable pod is wanted",
     ),
     pytest.param(
         with_status(rolling_back(), phase=Phase.ROLLED_BACK), Hold(), id="rolled back: nothing"

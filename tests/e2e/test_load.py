@@ -21,7 +21,7 @@ from tests.support.load import (
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("load")]
 
 
-BUSY = 60
+BUSY = 40
 """Requests per second of each kind where an error rate is to be measured."""
 
 
@@ -54,6 +54,7 @@ async def abort_while_promoting(scene: Scene) -> None:
     await scene.until_phase("Promoting")
     await scene.ask("abort")
     await scene.until_phase("RolledBack")
+    await scene.until_pods(4)  # those of stable that had the new version already are gone
     await check_is_over(scene, "v2")
 
 
@@ -136,8 +137,9 @@ STORIES: dict[str, Story] = {
     "a revert in the middle": Story(revert),
     "more and fewer replicas in the middle": Story(scaling),
     "a faulty version": Story(faulty_version, rate=BUSY),
-    "pods that end gracefully at once": Story(promotion_by_request, pre_stop_seconds=0),
-    "pods that end abruptly after a while": Story(promotion_of_abrupt_pods, environment=ABRUPT),
+    "pods that end abruptly after a while": Story(
+        promotion_of_abrupt_pods, pre_stop_seconds=2 * PRE_STOP_SECONDS, environment=ABRUPT
+    ),
     "pods that end abruptly at once": Story(
         promotion_of_abrupt_pods, pre_stop_seconds=0, environment=ABRUPT
     ),

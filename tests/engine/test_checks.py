@@ -18,7 +18,7 @@ from canary_operator.domain.status import (
     RolloutStatus,
     Verdict,
 )
-from canary_operator.engine.checks import Checks
+from canary_operator.engine.checks import FULL, Checks
 from canary_operator.ports import Key, Measure
 from canary_operator.testing.builders import spec
 
@@ -238,3 +238,16 @@ async def test_the_end_cancels_what_is_under_way(
     await source.begun.wait()
     await checks.stop()
     assert woken.keys == []
+
+
+async def test_who_fills_a_query_waits_for_nobody(source: Source, woken: Woken) -> None:
+    checks = Checks(source, woken, gather_seconds=60)
+    many = [Key("demo", f"web-{number}") for number in range(FULL)]
+    for key in many[:-1]:
+        checks.start_if_due(key, situation())
+    await asyncio.sleep(0)
+    assert not source.asked
+    checks.start_if_due(many[-1], situation())
+    await woken.wait(FULL)
+    assert source.asked == [set(many)]
+    await checks.stop()

@@ -63,6 +63,7 @@ class Ground:
                 namespace, "web", weight=weight, requests_per_second=60.0
             )
             yield Stand(Release(bed, namespace, "web", quick_spec(), traffic), operator, gate)
+            traffic.requests_per_second = 0.0
             text = operator.log.read_text()
             assert "Traceback" not in text, text
 

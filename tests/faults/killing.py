@@ -20,7 +20,7 @@ from tests.support.gate import Write
 RECORDS = Resource("controllerrevisions", "apps")
 STEPS = [{"weight": 20, "hold": "0s"}, {"weight": 50, "hold": "0s"}]
 QUICK: dict[str, Any] = {
-    "strategy": {**quick_spec()["strategy"], "steps": STEPS},
+    "strategy": {**quick_spec()["strategy"], "steps": STEPS, "progressDeadline": "10m"},
     "analysis": {"interval": "5s", "window": "2s", "failureLimit": 0, "minRequests": 5},
 }
 LAST_STEP = 50
@@ -41,6 +41,9 @@ KEPT = (
     "readyReplicas",
     "lastRequest",
 )
+EVIDENCE = frozenset({"CheckInconclusive", "CheckPassed"})
+"""Events that are left out: on a busy machine a real Prometheus may miss scrapes, kill or no kill;
+a pass is told after that."""
 TELL = "tell "
 STATUS = "canaryrollouts/status"
 
@@ -118,7 +121,7 @@ async def tell(ground: Ground, story: Story, name: str, kill: Boundary | None = 
             finally:
                 reviving.cancel()
                 await asyncio.wait({reviving})
-            events = Counter(await release.event_reasons())
+            events = Counter(r for r in await release.event_reasons() if r not in EVIDENCE)
             end = await end_of(stand)
         return Told(end, events, weights, names, killed.is_set())
 

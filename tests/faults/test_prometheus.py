@@ -16,6 +16,7 @@ from tests.support.clusters import DEFINITION_FOLDERS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("prometheus")]
 
+EXHAUSTIVE = pytest.mark.exhaustive
 HELD_SECONDS = 6.0
 AT_ONCE_SECONDS = 3.0
 MOST_QUERIES = 30
@@ -87,8 +88,12 @@ def is_about_a_canary(series: Series) -> bool:
     [
         pytest.param(down, "cannot be reached", id="down"),
         pytest.param(slow, "did not answer within 5 s", id="30 s late"),
-        pytest.param(login_page, "does not speak Prometheus' API", id="a login page"),
-        pytest.param(metrics_page, "does not speak Prometheus' API", id="plain text"),
+        pytest.param(
+            login_page, "does not speak Prometheus' API", id="a login page", marks=EXHAUSTIVE
+        ),
+        pytest.param(
+            metrics_page, "does not speak Prometheus' API", id="plain text", marks=EXHAUSTIVE
+        ),
         pytest.param(behind, "0 canary requests", id="a clock that is a minute behind"),
         pytest.param(without_canaries, "RoutingNotObserved", id="without half of the series"),
     ],
@@ -143,8 +148,8 @@ async def mislabelled(gate: PrometheusGate) -> None:
     "oddity",
     [
         pytest.param(callers_only, id="no series of pods"),
-        pytest.param(pods_only, id="no series of callers"),
-        pytest.param(mislabelled, id="a wrong content type"),
+        pytest.param(pods_only, id="no series of callers", marks=EXHAUSTIVE),
+        pytest.param(mislabelled, id="a wrong content type", marks=EXHAUSTIVE),
     ],
 )
 async def test_what_can_still_be_read_is_enough(watched: Watched, oddity: Trouble) -> None:
@@ -169,7 +174,7 @@ async def test_a_deadline_without_evidence_says_so_and_may_be_retried(watched: W
     assert status["history"][0]["outcome"] == "Promoted"
 
 
-@pytest.mark.exhaustive
+@EXHAUSTIVE
 @pytest.mark.timeout(300)
 async def test_a_clock_that_is_a_minute_ahead_delays_and_deceives_nobody(watched: Watched) -> None:
     good, bad = await asyncio.gather(*(watched.bed.release(**PATIENT) for _ in range(2)))

@@ -29,6 +29,7 @@ from tests.support.gate import Write
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STORM_SECONDS = 10.0
+FROZEN_SECONDS = 30.0
 MOST_TRIES = 20
 PATIENCE_SECONDS = 4
 MOST_PATIENT_TRIES = 12
@@ -81,6 +82,7 @@ async def test_a_conflict_storm_keeps_no_traffic_on_a_bad_canary(gated: Gated) -
     assert (await release.event_reasons()).count("RolledBack") == 1
 
 
+@pytest.mark.exhaustive
 async def test_a_conflict_storm_raises_nothing(gated: Gated) -> None:
     release = await gated.bed.release(**QUICK)
     await release.until_weight(0)
@@ -112,6 +114,7 @@ async def test_who_is_asked_for_patience_has_it(gated: Gated) -> None:
     await release.until_phase("RolledBack")
 
 
+@pytest.mark.exhaustive
 async def test_an_api_server_that_fails_for_some_time_is_outlived(gated: Gated) -> None:
     good, bad = await gated.good_and_bad(**PATIENT)
     await release_both(good, bad)
@@ -123,15 +126,13 @@ async def test_an_api_server_that_fails_for_some_time_is_outlived(gated: Gated) 
     await check_ended(good, bad)
 
 
-@pytest.mark.parametrize(
-    "seconds", [12.0, pytest.param(30.0, marks=pytest.mark.exhaustive)], ids=lambda s: f"{s:.0f} s"
-)
-async def test_a_frozen_api_server_is_outlived(gated: Gated, seconds: float) -> None:
+@pytest.mark.exhaustive
+async def test_a_frozen_api_server_is_outlived(gated: Gated) -> None:
     release, (good, bad) = await under_way(gated), await gated.good_and_bad(**PATIENT)
     with gated.gate.frozen(), gated.counted(MOST_IN_OUTAGE):
         await release_both(good, bad)
         release.traffic.canary.error_rate = 1.0
-        await stays(lambda: is_routed(release, 20), seconds)
+        await stays(lambda: is_routed(release, 20), FROZEN_SECONDS)
     await release.until_weight(0)
     await release.until_phase("RolledBack")
     assert (await release.event_reasons()).count("RolledBack") == 1
@@ -139,7 +140,9 @@ async def test_a_frozen_api_server_is_outlived(gated: Gated, seconds: float) -> 
 
 
 @pytest.mark.parametrize(
-    "seconds", [12.0, pytest.param(30.0, marks=pytest.mark.exhaustive)], ids=lambda s: f"{s:.0f} s"
+    "seconds",
+    [12.0, pytest.param(FROZEN_SECONDS, marks=pytest.mark.exhaustive)],
+    ids=lambda seconds: f"{seconds:.0f} s",
 )
 async def test_frozen_status_writes_keep_no_traffic_on_a_bad_canary(
     gated: Gated, seconds: float

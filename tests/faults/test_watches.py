@@ -164,7 +164,14 @@ async def test_events_that_were_left_out_are_made_up_for_by_a_new_list(gated: Ga
     assert [entry["outcome"] for entry in status["history"]] == ["Promoted"]
 
 
-@pytest.mark.parametrize("stale", ["everything", "canaryrollouts", "virtualservices"])
+@pytest.mark.parametrize(
+    "stale",
+    [
+        "everything",
+        pytest.param("canaryrollouts", marks=pytest.mark.exhaustive),
+        pytest.param("virtualservices", marks=pytest.mark.exhaustive),
+    ],
+)
 async def test_old_lists_at_a_start_take_traffic_to_nobody(gated: Gated, stale: str) -> None:
     release = await gated.bed.release(**LONG)
     await release.apply(template=template("v2"))

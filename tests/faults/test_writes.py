@@ -102,6 +102,7 @@ async def test_a_rollback_that_the_router_missed_is_made_up_for(gated: Gated, ki
     release.traffic.canary.error_rate = 1.0
     status = await release.until_phase("RollingBack")
     assert status["weight"] == 20  # as the router still has it
+    await release.until(lambda s: condition(s, "Ready")["reason"] == "ApiUnavailable")
     assert await release.route_weight() == 20
     hits = faults.hits(number)
     if killed:

@@ -12,6 +12,11 @@ VARIABLE = "FUZZ_EXAMPLES"
 """Examples for each test; new ones in each run, and a failure is tried first in the next run."""
 
 
+def asked_for_more() -> bool:
+    """Whether this run may take as long as it needs."""
+    return VARIABLE in os.environ
+
+
 def examples(few: int) -> settings:
     """Return the settings of a test that has `few` examples unless more are asked for."""
     asked = os.environ.get(VARIABLE)

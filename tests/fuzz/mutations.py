@@ -1,6 +1,6 @@
 """Objects that are nearly right: a good one, with some places changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -22,12 +22,15 @@ DURATIONS = (
     *("720h0.001s", "719h3600s", "4.999s", "4999ms1ms", "999999h999999h", "\uff19s", "5s" * 10),
     *("1m" * 10, "1m" * 11, "0h", "0ms", "0", "1h-1m", "∞", "PT5S"),
 )
+PERCENTAGES = (
+    *("0%", "0.0%", "0.000001%", "0.0000001%", "1%", "99.999999%", "100%", "100.0%", "100.000001%"),
+    *("1000%", "1%%", "% 1", "1 %", "-1%", "+1%", "1%\n", "1e1%", ".5%", "5.%", "\u0663%", "NaN%"),
+)
 STRANGE = (
     *("\x00", "\x1b[31m", "\u202e", "\U0001f600", "a\n", "a\r\n", "A", "ä", "a_b", "-a", "a-"),
-    *("a" * 64, "a" * 5000, "007", "0x1F", "1_000", "http\n", "http-", "\u0663", "\u0663%"),
-    *("a..b", "*", "*.", "a/b/c", "/", ".", "auto\n", "100.0%", "1%%", "% 1", "1 %", "-1%"),
-    *("0.0000001%", "1000%", "100.000001%", "{{ namespace }}", "{{ x }}", "{{", "${HOME}"),
-    *("canary-operator.dev/x", "$(date)", "'", '"', "\\", "yes", "~", "&a *a", "%s", "{0}"),
+    *("a" * 64, "a" * 5000, "007", "0x1F", "1_000", "http\n", "http-", "\u0663", "auto\n", "Auto"),
+    *("a..b", "*", "*.", "a/b/c", "/", ".", "{{ namespace }}", "{{ x }}", "{{", "${HOME}", "a--b"),
+    *("canary-operator.dev/x", "$(date)", "'", '"', "\\", "yes", "~", "&a *a", "%s", "{0}", "1.5"),
 )
 
 
@@ -44,21 +47,39 @@ def changed(draw: Any, bases: Sequence[Mapping[str, Any]], schema: Schema) -> di
 def _change(before: Any, schema: Schema) -> Values:
     """Return what may come in place of `before`; half of it is what the schema allows."""
     good = values(schema)
-    odd: list[Values] = [
-        st.just(GONE),
-        st.sampled_from(WRONG_TYPES),
-        st.sampled_from(NUMBERS),
-        st.sampled_from(_beyond(schema)),
-        ANYTHING,
-    ]
+    odd: list[Values] = [st.just(GONE), st.sampled_from(strange_values(schema, before)), ANYTHING]
     if schema.get("type") == "string" or schema.get(INT_OR_STRING):
-        odd += [st.sampled_from(DURATIONS), st.sampled_from(STRANGE), TEXT]
-        odd += [good.map(lambda text: f"{text}\n"), good.map(lambda text: str(text).upper())]
+        odd += [TEXT, good.map(lambda text: f"{text}\n"), good.map(lambda text: str(text).upper())]
     if isinstance(before, dict):
         odd.append(_with_unknown_field(before))
-    if isinstance(before, list) and before:
-        odd += [st.sampled_from(_rearranged(before))]
     return st.booleans().flatmap(lambda well: good if well else st.one_of(odd))
+
+
+def strange_values(schema: Schema, before: Any = None) -> list[Any]:
+    """Return what is worth a try in place of a value, by what the schema says it should be."""
+    kind, either = schema.get("type"), bool(schema.get(INT_OR_STRING))
+    found = [*WRONG_TYPES, *_beyond(schema)]
+    if kind in {"integer", "number"} or either:
+        found += NUMBERS
+    if kind == "string" or either:
+        pattern = schema.get("pattern", "")
+        found += (
+            DURATIONS if "(h|m|s|ms)" in pattern else PERCENTAGES if "%" in pattern else STRANGE
+        )
+    if isinstance(before, list) and before:
+        found += _rearranged(before)
+    return found
+
+
+def single_changes(base: Mapping[str, Any], schema: Schema) -> Iterator[dict[str, Any]]:
+    """Yield `base` with every strange value in every place, one at a time."""
+    for place, inside in list(places(base, schema))[1:]:
+        if not inside:
+            continue  # of fields that no schema knows, nobody has an opinion
+        for value in (GONE, *strange_values(inside, _at(base, place))):
+            changed_one = deepcopy(dict(base))
+            _put(changed_one, place, value)
+            yield changed_one
 
 
 def _beyond(schema: Schema) -> list[Any]:

@@ -13,7 +13,7 @@ from canary_operator.domain.phase import Phase
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.status import Verdict
 from canary_operator.testing.builders import template
-from tests.histories.stage import Stage
+from tests.histories.stage import Stage, Trap
 from tests.histories.vocabulary import (
     REVISIONS,
     STRATEGIES,
@@ -58,6 +58,9 @@ class Events(RuleBasedStateMachine):
         self.world, self.witness = self.stage.world, self.stage.witness
         self.world.pod_start = timedelta(seconds=pod_start)
         if begins == "new":
+            if pace:
+                deed = self.stage.depose if pace == 12 else self.stage.kill
+                self.stage.traps.append(Trap(min(pace, 6), deed))
             return
         self.run(self.stage.pass_time(10))
         self.apply("v2")
@@ -153,7 +156,7 @@ class Events(RuleBasedStateMachine):
 
     @rule(
         track=st.sampled_from(TRACKS),
-        count=st.integers(1, 8),
+        count=st.sampled_from([1, 2, 8, 8]),
         how=st.sampled_from(["crash", "lost"]),
     )
     def pods_fail(self, track: str, count: int, how: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from canary_operator.domain.errors import ConflictError
-from canary_operator.domain.phase import Phase
+from canary_operator.domain.phase import ON_TRIAL, Phase
 from canary_operator.domain.status import Verdict
 from canary_operator.testing.builders import template
 from canary_operator.testing.sight import KINDS
@@ -81,14 +81,17 @@ class Histories(Events):
 
     @rule(
         name=st.sampled_from(["route", "route", "status", "request", "stable", "canary"]),
-        how=st.sampled_from(["killed before", "killed after", "refused", "answer lost", "stale"]),
+        how=st.sampled_from(
+            ["killed before", "killed after", "conflict", "refused", "answer lost", "stale"]
+        ),
         event=st.sampled_from(["abort", "retry", "promote", *VERSIONS, "fail", "fail", "pods"]),
     )
     def an_event_meets_trouble(self, name: str, how: str, event: str) -> None:
         """Exactly the next write of a kind goes wrong, and something happens at once."""
         if how == "stale":
             self.stage.held_back.add(KIND_OF[name])
-        deed = self.stage.kill if how.startswith("killed") else fail_with(AWAY)
+        error = ConflictError("changed") if how == "conflict" else AWAY
+        deed = self.stage.kill if how.startswith("killed") else fail_with(error)
         after = how in {"killed after", "answer lost", "stale"}
         self.stage.traps.append(Trap(1, deed, after=after, of=name))
         if event == "fail":
@@ -102,6 +105,28 @@ class Histories(Events):
             self.stage.ask(event)
         self.go_on()
 
+    @precondition(lambda self: self.stage.phase in ON_TRIAL)
+    @rule(
+        cause=st.sampled_from(["abort", "fail", "fail"]),
+        name=st.sampled_from(["route", "route", "status"]),
+        after=st.booleans(),
+    )
+    def a_rollback_is_cut_in_two(self, cause: str, name: str, after: bool) -> None:
+        self.stage.traps.append(Trap(1, self.stage.kill, after=after, of=name))
+        if cause == "abort":
+            self.stage.ask("abort")
+        else:
+            self.world.verdict = Verdict.FAIL
+        self.run(self.stage.pass_time(12))
+        self.go_on()
+
+    @precondition(lambda self: self.stage.phase is Phase.ROLLED_BACK)
+    @rule(failure=st.sampled_from([error for name, error in FAILURES if name == "route"]))
+    def a_retry_meets_a_router_that_fails(self, failure: Exception) -> None:
+        self.stage.traps.append(Trap(1, fail_with(failure), of="route"))
+        self.stage.ask("retry")
+        self.go_on()
+
     @rule(count=st.integers(1, 5), after=st.booleans())
     def the_operator_will_be_killed(self, count: int, after: bool) -> None:
         self.stage.traps.append(Trap(count, self.stage.kill, after=after))
@@ -110,8 +135,14 @@ class Histories(Events):
     def another_operator_will_lead(self, count: int) -> None:
         self.stage.traps.append(Trap(count, self.stage.depose))
 
-    @rule(count=st.integers(1, 4), deed=st.data())
-    def somebody_acts_between_two_writes(self, count: int, deed: st.DataObject) -> None:
+    @rule(
+        count=st.integers(1, 4),
+        of=st.sampled_from([None, "status", "status", "route"]),
+        deed=st.data(),
+    )
+    def somebody_acts_between_two_writes(
+        self, count: int, of: str | None, deed: st.DataObject
+    ) -> None:
         choice: Callable[[], None] = deed.draw(
             st.sampled_from(
                 [
@@ -129,7 +160,7 @@ class Histories(Events):
                 ]
             )
         )
-        self.stage.traps.append(Trap(count, choice))
+        self.stage.traps.append(Trap(count, choice, of=of))
 
     # How it ends.
 

@@ -17,7 +17,7 @@ _COMMON = settings(
 )
 CI = settings(
     _COMMON,
-    max_examples=150,
+    max_examples=200,
     derandomize=True,  # a change is judged by what it changed, not by luck
     database=None,
 )
@@ -25,7 +25,13 @@ FULL = settings(_COMMON, max_examples=10_000)
 
 PROFILE = FULL if NIGHTLY else CI
 
-SABOTAGE = settings(CI, phases=[Phase.generate], report_multiple_bugs=False)
+SABOTAGE = settings(
+    CI,
+    max_examples=800,
+    stateful_step_count=10,  # many short histories, still close to the trial that they begin with
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
 """To find what is there for sure; nobody needs the shortest history of it."""
 
 

@@ -178,6 +178,21 @@ async def test_a_weight_that_pods_could_not_carry_comes_back_as_a_step_that_ther
     assert status(stage).weight == 10, "20 % is no step any more"
 
 
+@pytest.mark.parametrize("scaled", ["before", "after"])
+async def test_a_rollback_waits_for_no_stable_pod_where_none_is_wanted(scaled: str) -> None:
+    stage = await at_20_percent()
+    if scaled == "before":
+        stage.edit(replicas=0)
+    stage.world.broken.add(stage.world.deployments["stable"].revision)
+    stage.fail_pods("stable", 8, "crash")
+    stage.world.verdict = Verdict.FAIL
+    await until(stage, Phase.ROLLING_BACK)
+    stage.edit(replicas=0)
+    await until(stage, Phase.ROLLED_BACK)
+    assert stage.world.route.weight == 0
+    assert stage.world.deployments["canary"].replicas == 0
+
+
 async def test_traffic_of_a_rejected_revision_that_somebody_took_is_not_given_back() -> None:
     stage = await at_20_percent()
     stage.world.broken.add(stage.world.deployments["stable"].revision)

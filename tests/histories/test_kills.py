@@ -134,6 +134,7 @@ def test_kills_anywhere_change_nothing_in_the_end(
     assert what_matters(found) == expected
 
 
+@pytest.mark.timeout(0)
 async def test_a_kill_at_each_write_of_a_full_life_changes_nothing_in_the_end() -> None:
     calm = await live(FULL_LIFE, [], after=False)
     expected = what_matters(calm)

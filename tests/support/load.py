@@ -10,18 +10,20 @@ from canary_operator.playground.client import APPLY, MERGE, PODS
 from canary_operator.playground.loadgen import Counts, Failure, LoadGenerator
 from canary_operator.playground.local import ROLLOUTS, LocalCluster
 from canary_operator.playground.mesh.catalog import Catalog
-from tests.support.bed import REQUEST, VIRTUAL_SERVICES
+from tests.support.bed import REQUEST
 from tests.support.clusters import eventually
 
 NAMESPACE = "demo"
 LATENCY = "20ms"
 """So that there is always a request under way when a pod is told to end."""
-REQUESTS_PER_SECOND = 20
+REQUESTS_PER_SECOND = 12
 """Of each of the two kinds of callers."""
 PRE_STOP_SECONDS = 5
 """As the documentation advises: proxies learn late that a pod ends."""
 ONLY_KEPT_ALIVE = 1 << 30
 PATIENCE_SECONDS = 90.0
+LOOK_SECONDS = 0.2
+"""Between two looks at the API server; one process serves it, the mesh and all callers."""
 SETTLED_SECONDS = 1.0
 """After a change of weight, Envoy follows within this."""
 
@@ -52,7 +54,7 @@ def spec(app: Mapping[str, Any], name: str, replicas: int = 2) -> dict[str, Any]
             "steps": [{"weight": 20, "hold": "4s"}, {"weight": 50, "hold": "4s"}],
             "scaleDownDelay": "2s",
         },
-        "analysis": {"interval": "5s", "window": "4s", "failureLimit": 0, "minRequests": 8},
+        "analysis": {"interval": "5s", "window": "4s", "failureLimit": 0, "minRequests": 5},
     }
 
 
@@ -103,7 +105,10 @@ class Scene:
             found = await self.cluster.client.get(ROLLOUTS, self.name, NAMESPACE)
             status = found.get("status") or {}
             self.looks.append((self._elapsed(), status.get("weight") or 0, self.by_version))
-            return status if met(status) else None
+            if met(status):
+                return status
+            await asyncio.sleep(LOOK_SECONDS)
+            return None
 
         try:
             return await eventually(look, PATIENCE_SECONDS)
@@ -128,19 +133,21 @@ class Scene:
         await eventually(answered, PATIENCE_SECONDS)
 
     async def until_told(self, weight: int) -> None:
-        """Wait until the router was told a weight."""
+        """Wait until proxies follow a weight."""
+        control = self.cluster.mesh.control
+        await control.wait_until(lambda mesh: self._weight_in(mesh) == weight, PATIENCE_SECONDS)
 
-        async def told() -> bool:
-            route = await self.cluster.client.get(VIRTUAL_SERVICES, self.name, NAMESPACE)
-            return bool(route["spec"]["http"][0]["route"][1]["weight"] == weight)
-
-        await eventually(told, PATIENCE_SECONDS)
+    def _weight_in(self, mesh: Catalog) -> int | None:
+        routes = (one for one in mesh.virtual_services if one["metadata"]["name"] == self.name)
+        route = next(routes, None)
+        return route["spec"]["http"][0]["route"][1]["weight"] if route else None
 
     async def until_pods(self, count: int, track: str = "stable") -> None:
         """Wait until a track has so many pods, and none that ends."""
         selector = f"canary-operator.dev/rollout={self.name},canary-operator.dev/track={track}"
 
         async def there() -> bool:
+            await asyncio.sleep(LOOK_SECONDS)
             found = await self.cluster.client.list(PODS, NAMESPACE, labelSelector=selector)
             ending = [one for one in found["items"] if "deletionTimestamp" in one["metadata"]]
             return len(found["items"]) == count and not ending

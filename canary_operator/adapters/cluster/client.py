@@ -38,7 +38,7 @@ Query = Mapping[str, str]
 SecondsToWrite = Callable[[], float]
 """How long a write that begins now may take; 0 or less: none may begin."""
 
-_PAGE = 500
+_PAGE = 200
 _FIRST_FAILURE = 400
 _LONGEST_WORDS = 200
 """Characters of why no answer came; the library quotes what it could not read."""

@@ -181,7 +181,7 @@ def _rows(result: list[Any]) -> list[Row]:
         case [int() | float(), str() as value]:
             return [Row({}, float(value))]
         case _:
-            return [Row(dict(item["metric"]), float(item["value"][1])) for item in result]
+            return [Row(item["metric"], float(item["value"][1])) for item in result]
 
 
 def _series(result: list[Any]) -> list[Series]:

@@ -6,6 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -120,6 +121,18 @@ async def test_it_does_not_outlive_its_parent(start: Start) -> None:
     assert process.stdin
     process.stdin.close()
     assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_an_abrupt_end(start: Start) -> None:
+    process, address = await start(LATENCY="5s", ABRUPT_END="1")
+    reader, writer = await asyncio.open_connection(address.ip, address.port)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert await Probe(address, "/healthz").passes(), "so the request before it has arrived"
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+    with suppress(ConnectionResetError):
+        assert await reader.read() == b""
+    writer.close()
 
 
 async def test_a_graceful_end(start: Start) -> None:
