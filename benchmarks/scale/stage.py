@@ -169,7 +169,7 @@ class Stage:
 
 def checked_at(status: Mapping[str, Any]) -> str:
     """Return the moment that the last check of a rollout is about; empty before the first."""
-    return str(((status.get("attempt") or {}).get("lastCheck") or {}).get("at") or "")
+    return max((str(one.get("measuredAt") or "") for one in status.get("metrics", ())), default="")
 
 
 async def until(met: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:

@@ -1,6 +1,7 @@
 """Series of rollouts say what is so at the moment of the scrape, and nothing of what is gone."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -167,10 +168,18 @@ def test_a_clock_that_was_set_back_makes_no_negative_time() -> None:
     assert series(telemetry.registry, "time_to_rollback_seconds_count") == {(): 1}
 
 
-def test_a_status_that_somebody_spoilt_fails_no_tick(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_status_that_somebody_spoilt_tells_nothing() -> None:
     telemetry = OperatorTelemetry("1")
     telemetry.looked(look("uid"))
-    telemetry.looked(ended("2026-01-01T00:00:00", "2026-01-01T00:05:00Z"))
+    telemetry.looked(ended("2026-01-01T00:00:00", "2026-01-01T00:05:00Z"))  # a moment of no zone
+    assert series(telemetry.registry, "time_to_rollback_seconds_count") == {(): 0}
+
+
+def test_what_cannot_be_counted_fails_no_tick(caplog: pytest.LogCaptureFixture) -> None:
+    telemetry = OperatorTelemetry("1")
+    telemetry.looked(look("uid"))
+    spoilt: Any = 7
+    telemetry.looked(replace(look("uid"), status=RolloutStatus.model_construct(history=spoilt)))
     (record,) = caplog.records
     assert record.__dict__["rollout"] == "demo/web"
 
