@@ -88,6 +88,13 @@ def pods_ahead(at: Situation) -> int:
     return canary_pods(at.spec.replicas, max(weights))
 
 
+def pods_of_next_raise(at: Situation) -> int:
+    """Return the canary pods that the next raise will need, whenever it comes."""
+    following = next_step(at)
+    weight = following[1].weight if following else at.attempt.step_weight
+    return canary_pods(at.spec.replicas, weight)
+
+
 _ON_THE_CLOCK = frozenset({Phase.INITIALIZING, Phase.PROGRESSING, Phase.PROMOTING})
 
 

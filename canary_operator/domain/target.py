@@ -6,7 +6,7 @@ from canary_operator.domain.facts import pods_to_keep
 from canary_operator.domain.phase import IN_STEPS, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation
-from canary_operator.domain.steps import pods_ahead, scale_down_at, traffic_drained
+from canary_operator.domain.steps import pods_ahead, pods_of_next_raise, scale_down_at, traffic_drained
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,10 @@ def _canary(at: Situation) -> TrackTarget | None:
 def _canary_on_trial(at: Situation, revision: str) -> TrackTarget | None:
     if at.canary.revision != revision and at.canary.pods > 0 and not traffic_drained(at):
         return None  # the old canary's pods may still get requests from proxies that lag
-    # Never down within a rollout: a check that fails later does not make the pods superfluous.
+    # Never down within a step: a check that fails later does not make the pods superfluous that
+    # the next raise was to need. What is more than that, nobody decided.
     kept = at.canary.replicas if at.canary.revision == revision else 0
-    return TrackTarget(revision, max(pods_ahead(at), min(kept, _most_pods(at))))
-
-
-def _most_pods(at: Situation) -> int:
-    """The pods of the highest step; above that they are left from a larger `replicas`."""
-    return max(1, at.spec.replicas)
+    return TrackTarget(revision, max(pods_ahead(at), min(kept, pods_of_next_raise(at))))
 
 
 def _route(at: Situation) -> RouteTarget | None:

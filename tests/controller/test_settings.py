@@ -6,7 +6,7 @@ import kopf
 import pytest
 
 from canary_operator.adapters.cluster.cache import Caches
-from canary_operator.controller.settings import RECONNECT_SECONDS, kopf_settings
+from canary_operator.controller.settings import PAGE, RECONNECT_SECONDS, kopf_settings
 from canary_operator.wiring import followed
 
 
@@ -34,6 +34,11 @@ def test_kopf_copies_no_object_to_compare_it(settings: object) -> None:
     assert kept.diffbase_storage.fetch(body=body) is None
     essence = kept.diffbase_storage.build(body=body, extra_fields=())
     assert kept.progress_storage.clear(essence=essence) == {}
+
+
+def test_kopf_never_holds_all_objects_at_once(settings: object) -> None:
+    assert settings.watching.chunk_size == PAGE  # type: ignore[attr-defined]
+    assert not settings.watching.initial_streaming  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("cluster_wide", [True, False])

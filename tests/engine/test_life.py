@@ -113,6 +113,16 @@ async def test_a_canary_that_loses_its_pods_loses_its_traffic_at_once(driver: Dr
     assert driver.status.weight == 20, "back up with capacity, without another pass"
 
 
+async def test_a_canary_that_somebody_scales_up_gets_the_pods_of_the_next_step_at_most(
+    driver: Driver,
+) -> None:
+    driver.world.edit(template=template("v2"), replicas=10)
+    await at_weight(driver, 20)
+    driver.world.deployments["canary"].replicas = 9
+    await driver.work()
+    assert driver.world.deployments["canary"].replicas == 5  # of 10, for the 50 % that follow
+
+
 async def test_a_revert_in_the_middle_ends_the_rollout_without_a_rejection(driver: Driver) -> None:
     driver.world.edit(template=template("v2"))
     await at_weight(driver, 20)

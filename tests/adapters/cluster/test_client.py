@@ -328,7 +328,10 @@ async def test_a_write_ends_before_another_may_lead(world: World) -> None:
             "http://ours:2", {"https_proxy": "http://proxy:1"}, "http://ours:2", id="the cluster's"
         ),
         pytest.param(
-            None, {"https_proxy": "http://proxy:1", "no_proxy": "api.example.com"}, None, id="not it"
+            None,
+            {"https_proxy": "http://proxy:1", "no_proxy": "api.example.com"},
+            None,
+            id="not it",
         ),
         pytest.param(None, {"http_proxy": "http://proxy:1"}, None, id="for other addresses"),
     ],

@@ -155,3 +155,13 @@ def test_another_wish_is_written_at_once() -> None:
         past.written(PLACE, {"weight": 20}, {"weight": 20})
     assert pause(past, {"weight": 20}) > 0
     assert pause(past, {"weight": 0}) == 0
+
+
+def test_what_is_settled_is_this_version_and_this_wish() -> None:
+    past = Convergence(Clock())
+    past.settled(PLACE, 7, {"cpu": "1"})
+    assert past.is_settled(PLACE, 7, {"cpu": "1"})
+    assert not past.is_settled(PLACE, 8, {"cpu": "1"}), "somebody changed the object"
+    assert not past.is_settled(PLACE, 7, {"cpu": "2"}), "another wish"
+    past.forget(PLACE)
+    assert not past.is_settled(PLACE, 7, {"cpu": "1"})
