@@ -6,7 +6,12 @@ from canary_operator.domain.facts import pods_to_keep
 from canary_operator.domain.phase import IN_STEPS, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation
-from canary_operator.domain.steps import pods_ahead, pods_of_next_raise, scale_down_at, traffic_drained
+from canary_operator.domain.steps import (
+    pods_ahead,
+    pods_of_next_raise,
+    scale_down_at,
+    traffic_drained,
+)
 
 
 @dataclass(frozen=True, slots=True)
