@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-IDLE, ACTIVE = "idle", "on trial"
+IDLE, ACTIVE = "at rest", "on trial"
 
 
 def percentile(values: Sequence[float], share: float) -> float:

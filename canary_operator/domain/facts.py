@@ -6,6 +6,7 @@ restarted operator, which reads the same status, decides the same.
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from canary_operator.domain.capacity import canary_pods
@@ -18,6 +19,10 @@ from canary_operator.domain.status import CheckRecord, Verdict, verdict_of
 PROGRESS_GRAIN = 10
 """More pods are recorded as progress at most this often in one progress deadline: each record
 costs a write, and a canary of a hundred pods would otherwise cost a hundred."""
+
+HOLD_GRAIN = timedelta(seconds=1)
+"""How precisely the beginning of a hold is recorded while the router lacks the weight. Each record
+costs a write, whose echo is the next look."""
 
 
 def take_in(at: Situation) -> Situation:
@@ -65,6 +70,8 @@ def restart_hold_after_drift(at: Situation) -> Situation:
     recorded, told = at.status.weight_applied_at, at.route.weight
     if at.status.phase not in ON_TRIAL or recorded is None or at.weight in {0, told}:
         return at
+    if at.now - recorded < HOLD_GRAIN:
+        return at  # a router that cannot be told would have it recorded at every look
     at = with_status(at, weight_applied_at=at.now)
     return with_attempt(at, hold_started_at=at.now, last_check=None)
 

@@ -84,10 +84,6 @@ async def test_istio_may_come_later(bed_without_istio: Bed) -> None:
     assert await bed.client.get(VIRTUAL_SERVICES, "web", release.namespace)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="domain.facts.restart_hold_after_drift records each look at a route that cannot be told",
-)
 async def test_istio_may_go_and_come_back(own: Gated) -> None:
     release = await under_way(own)
     name = "virtualservices.networking.istio.io"

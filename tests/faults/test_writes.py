@@ -146,10 +146,6 @@ async def test_the_end_of_a_rollout_that_the_router_missed_is_made_up_for(
     await release.until(lambda s: condition(s, "Ready")["status"] == "True")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="domain.facts.restart_hold_after_drift records each look at a route that cannot be told",
-)
 async def test_an_edited_route_that_cannot_be_set_back_is_tried_with_pauses(gated: Gated) -> None:
     release = await gated.bed.release(**LONG)
     await release.apply(template=template("v2"))
