@@ -42,6 +42,7 @@ def draw(rows: Sequence[Row], file: Path) -> None:
     _line(reaction, failed, middle, AT_REST, "median")
     _limit(reaction, INTERVAL_SECONDS + REACTION_SECONDS, "target")
     for axis in axes.flat:
+        axis.set_ylim(bottom=0)
         axis.legend(frameon=False)
     figure.savefig(file, dpi=110)
     plt.close(figure)
@@ -62,7 +63,6 @@ def _line(
     axis.plot(numbers, values, marker="o", color=colour, label=label)
     axis.set_xticks(numbers, [f"{number:,}" for number in numbers])
     axis.minorticks_off()
-    axis.set_ylim(bottom=0)
 
 
 def _limit(axis: plt.Axes, value: float, label: str) -> None:

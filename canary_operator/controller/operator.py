@@ -9,6 +9,7 @@ from typing import Any
 import kopf
 
 from canary_operator.adapters.cluster.followed import Followed
+from canary_operator.controller.collecting import spare_what_stays
 from canary_operator.controller.endpoints import Exposition, serve
 from canary_operator.controller.filling import Filling
 from canary_operator.controller.handlers import build_registry
@@ -86,6 +87,7 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
     async with AsyncExitStack() as served:
         await served.enter_async_context(_served(parts, address))
         await parts.filling.until_filled()
+        spare_what_stays()
         _begin(parts)
         await kopf.operator(
             registry=registry,

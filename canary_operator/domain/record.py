@@ -207,7 +207,15 @@ def _roll_back(action: RollBack, at: Situation) -> RolloutStatus:
         weight_applied_at=at.status.weight_applied_at if weight else None,
         traffic_off_at=_traffic_off_at(at, weight),
         progressed_at=at.now,
+        failed_checks=_failed_checks(action, at),
     )
+
+
+def _failed_checks(action: RollBack, at: Situation) -> int:
+    """The last of them may not be recorded, where only the mark of the rollback was left."""
+    too_many = at.spec.analysis.failure_limit + 1
+    recorded = at.status.failed_checks
+    return max(recorded, too_many) if action.reason is Reason.ANALYSIS_FAILED else recorded
 
 
 def spares_traffic(action: RollBack, at: Situation) -> bool:

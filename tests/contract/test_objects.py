@@ -336,6 +336,17 @@ async def test_a_long_list_comes_in_pages(kube_api: Kube) -> None:
     assert "continue" not in rest.body["metadata"]
 
 
+async def test_all_pages_of_a_list_have_one_version(kube_api: Kube) -> None:
+    for name in ("a", "b", "c"):
+        await kube_api.create(CONFIG_MAPS, config_map(name, labels={"mine": ""}))
+    first = await kube_api.get(CONFIG_MAPS, limit="2", labelSelector="mine")
+    await kube_api.create(CONFIG_MAPS, config_map("between", labels={"mine": ""}))
+    token = first.body["metadata"]["continue"]
+    rest = await kube_api.get(CONFIG_MAPS, **{"continue": token, "labelSelector": "mine"})
+    version = "resourceVersion"
+    assert rest.body["metadata"][version] == first.body["metadata"][version]
+
+
 async def test_items_of_built_in_lists_do_not_repeat_their_type(kube_api: Kube) -> None:
     await kube_api.create(CONFIG_MAPS, config_map())
     listed = (await kube_api.get(CONFIG_MAPS)).body

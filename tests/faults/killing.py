@@ -236,11 +236,11 @@ async def _names(stand: Stand, resource: Resource) -> list[str]:
     return [each["metadata"]["name"] for each in found["items"]]
 
 
-def leaves_count_out(writes: Sequence[str], kill: Boundary) -> bool:
+def leaves_check_untold(writes: Sequence[str], kill: Boundary) -> bool:
     """Return whether a kill comes between the mark of a rollback on the route and its status.
 
-    The mark says which revision was rejected and why, which is what safety needs. That one more
-    check had failed stands in the status only.
+    The mark says which revision was rejected and why, which is what safety needs. The measurement
+    of the check that failed would have stood in the status only.
     """
     moments = boundaries(writes)
     statuses = [at for at, moment in enumerate(moments) if "phase=RollingBack" in moment.write]

@@ -87,14 +87,16 @@ def is_about_a_canary(series: Series) -> bool:
     ("trouble", "words"),
     [
         pytest.param(down, "cannot be reached", id="down"),
-        pytest.param(slow, "did not answer within 5 s", id="30 s late"),
+        pytest.param(slow, "did not answer within 5 s", id="30 s late", marks=EXHAUSTIVE),
         pytest.param(
             login_page, "does not speak Prometheus' API", id="a login page", marks=EXHAUSTIVE
         ),
         pytest.param(
             metrics_page, "does not speak Prometheus' API", id="plain text", marks=EXHAUSTIVE
         ),
-        pytest.param(behind, "0 canary requests", id="a clock that is a minute behind"),
+        pytest.param(
+            behind, "0 canary requests", id="a clock that is a minute behind", marks=EXHAUSTIVE
+        ),
         pytest.param(without_canaries, "RoutingNotObserved", id="without half of the series"),
     ],
 )
@@ -160,6 +162,7 @@ async def test_what_can_still_be_read_is_enough(watched: Watched, oddity: Troubl
     await check_ended(good, bad)
 
 
+@EXHAUSTIVE
 async def test_a_deadline_without_evidence_says_so_and_may_be_retried(watched: Watched) -> None:
     strategy = {**STRATEGY, "progressDeadline": "8s"}
     release = await watched.bed.release(**{**QUICK, "strategy": strategy})

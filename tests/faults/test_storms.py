@@ -28,6 +28,8 @@ from tests.support.gate import Write
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+EXHAUSTIVE = pytest.mark.exhaustive
+
 STORM_SECONDS = 10.0
 FROZEN_SECONDS = 30.0
 MOST_TRIES = 20
@@ -82,7 +84,7 @@ async def test_a_conflict_storm_keeps_no_traffic_on_a_bad_canary(gated: Gated) -
     assert (await release.event_reasons()).count("RolledBack") == 1
 
 
-@pytest.mark.exhaustive
+@EXHAUSTIVE
 async def test_a_conflict_storm_raises_nothing(gated: Gated) -> None:
     release = await gated.bed.release(**QUICK)
     await release.until_weight(0)
@@ -94,6 +96,7 @@ async def test_a_conflict_storm_raises_nothing(gated: Gated) -> None:
     assert [entry["outcome"] for entry in status["history"]] == ["Promoted"]
 
 
+@EXHAUSTIVE
 async def test_who_is_asked_for_patience_has_it(gated: Gated) -> None:
     release = await under_way(gated)
     fault = Fault(
@@ -114,7 +117,7 @@ async def test_who_is_asked_for_patience_has_it(gated: Gated) -> None:
     await release.until_phase("RolledBack")
 
 
-@pytest.mark.exhaustive
+@EXHAUSTIVE
 async def test_an_api_server_that_fails_for_some_time_is_outlived(gated: Gated) -> None:
     good, bad = await gated.good_and_bad(**PATIENT)
     await release_both(good, bad)
@@ -126,7 +129,7 @@ async def test_an_api_server_that_fails_for_some_time_is_outlived(gated: Gated) 
     await check_ended(good, bad)
 
 
-@pytest.mark.exhaustive
+@EXHAUSTIVE
 async def test_a_frozen_api_server_is_outlived(gated: Gated) -> None:
     release, (good, bad) = await under_way(gated), await gated.good_and_bad(**PATIENT)
     with gated.gate.frozen(), gated.counted(MOST_IN_OUTAGE):
@@ -141,7 +144,7 @@ async def test_a_frozen_api_server_is_outlived(gated: Gated) -> None:
 
 @pytest.mark.parametrize(
     "seconds",
-    [12.0, pytest.param(FROZEN_SECONDS, marks=pytest.mark.exhaustive)],
+    [12.0, pytest.param(FROZEN_SECONDS, marks=EXHAUSTIVE)],
     ids=lambda seconds: f"{seconds:.0f} s",
 )
 async def test_frozen_status_writes_keep_no_traffic_on_a_bad_canary(

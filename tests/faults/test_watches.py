@@ -24,6 +24,8 @@ from tests.support.gate import Write
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+EXHAUSTIVE = pytest.mark.exhaustive
+
 WATCHED = 7
 """Kinds of objects that the operator watches, CustomResourceDefinitions among them."""
 EXPIRED = Fault(user_agent=WATCHES, verb="watch", expire_watch=True, times=2 * WATCHED)
@@ -51,12 +53,16 @@ async def refused(gated: Gated) -> int:
     "fault",
     [
         pytest.param({}, id="end"),
-        pytest.param({"status": 503, "times": 12}, id="cannot be opened for a while"),
-        pytest.param({"status": 429, "retry_after": 1, "times": 12}, id="are too many"),
+        pytest.param(
+            {"status": 503, "times": 12}, id="cannot be opened for a while", marks=EXHAUSTIVE
+        ),
+        pytest.param(
+            {"status": 429, "retry_after": 1, "times": 12}, id="are too many", marks=EXHAUSTIVE
+        ),
         pytest.param({"status": 401, "times": 12}, id="are refused our credentials"),
-        pytest.param({"expire_watch": True, "times": 12}, id="expired"),
+        pytest.param({"expire_watch": True, "times": 12}, id="expired", marks=EXHAUSTIVE),
         pytest.param({"drop_watch_after": 0.5, "times": 40}, id="break again and again"),
-        pytest.param({"reset": True, "times": 12}, id="break at once"),
+        pytest.param({"reset": True, "times": 12}, id="break at once", marks=EXHAUSTIVE),
     ],
 )
 async def test_watches_in_trouble_lose_no_decision(gated: Gated, fault: dict[str, Any]) -> None:
@@ -67,6 +73,7 @@ async def test_watches_in_trouble_lose_no_decision(gated: Gated, fault: dict[str
     await check_ends(gated, good, bad)
 
 
+@EXHAUSTIVE
 async def test_an_outage_outlasts_no_watch(gated: Gated) -> None:
     good, bad = await gated.good_and_bad()
     faults = gated.gate.faults
@@ -134,6 +141,7 @@ async def test_repeated_and_old_events_change_nothing(gated: Gated) -> None:
     assert len(past) > 3
 
 
+@EXHAUSTIVE
 async def test_events_that_were_left_out_are_made_up_for_by_a_new_list(gated: Gated) -> None:
     release = await gated.bed.release(**PATIENT)
     await release.until_weight(0)
@@ -168,8 +176,8 @@ async def test_events_that_were_left_out_are_made_up_for_by_a_new_list(gated: Ga
     "stale",
     [
         "everything",
-        pytest.param("canaryrollouts", marks=pytest.mark.exhaustive),
-        pytest.param("virtualservices", marks=pytest.mark.exhaustive),
+        pytest.param("canaryrollouts", marks=EXHAUSTIVE),
+        pytest.param("virtualservices", marks=EXHAUSTIVE),
     ],
 )
 async def test_old_lists_at_a_start_take_traffic_to_nobody(gated: Gated, stale: str) -> None:

@@ -13,6 +13,8 @@ from tests.support.counting import OPERATOR
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+EXHAUSTIVE = pytest.mark.exhaustive
+
 REFUSED_SECONDS = 5.0
 MOST_WHILE_REFUSED = 40
 
@@ -30,25 +32,40 @@ def denied(verb: str, resource: str, group: str) -> dict[str, Any]:
     "fault",
     [
         pytest.param({**STATUS, "status": 409, "times": 4}, id="status writes conflict"),
-        pytest.param({"status": 429, "retry_after": 1, "times": 3}, id="too many requests"),
-        pytest.param({"status": 500, "times": 5}, id="500 for some seconds"),
+        pytest.param(
+            {"status": 429, "retry_after": 1, "times": 3}, id="too many requests", marks=EXHAUSTIVE
+        ),
+        pytest.param({"status": 500, "times": 5}, id="500 for some seconds", marks=EXHAUSTIVE),
         pytest.param({"status": 401, "times": 3}, id="credentials refused for a moment"),
-        pytest.param({"delay": 1.0, "times": 4}, id="slow answers"),
-        pytest.param({**STATUS, "delay": 2.0, "times": 4}, id="slow status writes"),
-        pytest.param({**STATUS, "delay": 10.5, "times": 1}, id="a frozen status write"),
+        pytest.param({"delay": 1.0, "times": 4}, id="slow answers", marks=EXHAUSTIVE),
+        pytest.param(
+            {**STATUS, "delay": 2.0, "times": 4}, id="slow status writes", marks=EXHAUSTIVE
+        ),
+        pytest.param(
+            {**STATUS, "delay": 10.5, "times": 1}, id="a frozen status write", marks=EXHAUSTIVE
+        ),
         pytest.param({"reset": True, "times": 8}, id="connections break"),
         pytest.param(
             {**STATUS, "after": True, "reset": True, "times": 4}, id="answers of status are lost"
         ),
         pytest.param(
-            {**ROUTES, "after": True, "reset": True, "times": 4}, id="answers of routes are lost"
+            {**ROUTES, "after": True, "reset": True, "times": 4},
+            id="answers of routes are lost",
+            marks=EXHAUSTIVE,
         ),
         pytest.param(
             {"verb": "patch", "resource": "deployments", "after": True, "status": 500, "times": 4},
             id="answers of Deployments are lost",
+            marks=EXHAUSTIVE,
         ),
-        pytest.param({"verb": "create", "after": True, "status": 504, "times": 3}, id="of creates"),
-        pytest.param({"after": True, "reset": True, "times": 8}, id="all answers are lost"),
+        pytest.param(
+            {"verb": "create", "after": True, "status": 504, "times": 3},
+            id="of creates",
+            marks=EXHAUSTIVE,
+        ),
+        pytest.param(
+            {"after": True, "reset": True, "times": 8}, id="all answers are lost", marks=EXHAUSTIVE
+        ),
     ],
 )
 async def test_writes_in_trouble_lose_no_decision(gated: Gated, fault: dict[str, Any]) -> None:

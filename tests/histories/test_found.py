@@ -205,3 +205,25 @@ async def test_traffic_of_a_rejected_revision_that_somebody_took_is_not_given_ba
     await stage.pass_time(5)
     assert stage.world.route.weight == 0
     assert status(stage).weight == 0
+
+
+async def test_a_raise_is_recorded_first_where_the_weight_of_the_route_cannot_be_read() -> None:
+    stage = Stage()
+    await stage.pass_time(10)
+    stage.held_back.add("deployments")
+    stage.edit(template=template("v2"))
+    await stage.pass_time(0)
+    stage.edit_weight(None)  # as a hand that deletes the canary's destination
+    stage.held_back.clear()
+    await stage.pass_time(0)  # the witness looks at the order of the writes
+    assert (status(stage).weight, stage.world.route.weight) == (5, 5)
+
+
+async def test_a_rollback_that_only_left_its_mark_counts_the_check_that_failed() -> None:
+    stage = await at_20_percent()
+    stage.world.verdict = Verdict.FAIL
+    stage.traps.append(Trap(1, stage.kill, after=True, of="route"))
+    await until(stage, Phase.ROLLED_BACK)
+    (ended,) = [one for one in status(stage).history if one.outcome is Outcome.ROLLED_BACK]
+    assert ended.reason == "AnalysisFailed"
+    assert status(stage).failed_checks == stage.world.spec["analysis"]["failureLimit"] + 1

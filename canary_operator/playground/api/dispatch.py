@@ -84,8 +84,8 @@ class Dispatcher:
     def _list(self, call: Call) -> Answer:
         resource, query = call.path.resource, call.query
         found = select(self._cluster.store, call.path, query)
-        page, token, remaining = continued(found, query, self._cluster.store.rv)
-        meta: Object = {"resourceVersion": str(self._cluster.store.rv)}
+        page, token, remaining, rv = continued(found, query, self._cluster.store.rv)
+        meta: Object = {"resourceVersion": str(rv)}
         if resource.custom:
             meta = {"continue": "", **meta}
         if token:

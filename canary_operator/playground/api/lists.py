@@ -74,8 +74,11 @@ def _check_version(query: Mapping[str, str], rv: int) -> None:
 
 def continued(
     found: list[Stored], query: Mapping[str, str], rv: int
-) -> tuple[list[Stored], str, int]:
-    """Return one page, the token of the next one, and how many objects remain.
+) -> tuple[list[Stored], str, int, int]:
+    """Return one page, the token of the next one, how many objects remain, and the list's version.
+
+    Every page has the version of the first: who watches from there misses nothing that happened
+    between two pages. Unlike the real server's, a later page shows the objects of now.
 
     Raises:
         APIError: the token cannot be read (400).
@@ -84,17 +87,17 @@ def continued(
     if query.get("continue"):
         try:
             token = json.loads(base64.b64decode(query["continue"]))
-            after = (token["namespace"], token["name"])
+            after, rv = (token["namespace"], token["name"]), int(token["rv"])
         except (ValueError, KeyError) as error:
             raise bad_request("continue key is not valid") from error
         start = sum(_place(stored) <= after for stored in found)
     end = start + limit if limit else len(found)
     page, remaining = found[start:end], max(len(found) - end, 0)
     if not remaining:
-        return page, "", 0
+        return page, "", 0, rv
     namespace, name = _place(page[-1])
     body = {"v": "meta.k8s.io/v1", "rv": rv, "namespace": namespace, "name": name}
-    return page, base64.b64encode(json.dumps(body).encode()).decode(), remaining
+    return page, base64.b64encode(json.dumps(body).encode()).decode(), remaining, rv
 
 
 def _place(stored: Stored) -> tuple[str, str]:
