@@ -193,10 +193,12 @@ def a_rollback_has_a_cause(at: Write) -> Iterator[Complaint]:
         return  # the first half of it was done before
     limit = at.seen.records[0].settings["analysis"]["failureLimit"]
     deadline = timedelta(minutes=2)
+    # Where the newest spec is refused, the last one that was accepted is what is wanted.
+    wanted = {revision_of(at.seen.rollout.spec["template"]), at.seen.records[0].revision}
     causes = {
         "AnalysisFailed": len(at.facts.failed.get(trial, ())) > limit,
         "Aborted": last and last.value.startswith("abort") and last.value in at.facts.asked,
-        "Reverted": revision_of(at.seen.rollout.spec["template"]) == before.stable_revision,
+        "Reverted": before.stable_revision in wanted,
         "ProgressDeadlineExceeded": at.now - (trial[1] or at.now) >= deadline,
         "NoData": at.now - (trial[1] or at.now) >= deadline,
     }
