@@ -13,6 +13,9 @@ PATIENCE = 4
 SLOW_SECONDS = 1.0
 """Calls that took longer than this are slow."""
 
+MOST_REMEMBERED = 1000
+"""Slow owners that are known; nobody says when one is gone, so the oldest are forgotten."""
+
 _Result = TypeVar("_Result")
 _Owner = TypeVar("_Owner", bound=Hashable)
 
@@ -91,7 +94,7 @@ class CustomLanes(Generic[_Owner]):
         slow = max(1, width // 4)
         self._quick = Lane(max(1, width - slow), name)
         self._slow = Lane(slow, f"{name}-slow")
-        self._slow_owners: set[_Owner] = set()
+        self._slow_owners: dict[_Owner, None] = {}
 
     def of(self, owner: _Owner) -> "OwnLane[_Owner]":
         """Return the lane for calls of `owner`."""
@@ -123,10 +126,11 @@ class CustomLanes(Generic[_Owner]):
         self._slow.close()
 
     def _took(self, owner: _Owner, seconds: float) -> None:
+        self._slow_owners.pop(owner, None)
         if seconds > SLOW_SECONDS:
-            self._slow_owners.add(owner)
-        else:
-            self._slow_owners.discard(owner)
+            self._slow_owners[owner] = None
+        if len(self._slow_owners) > MOST_REMEMBERED:  # some of them may be gone
+            del self._slow_owners[next(iter(self._slow_owners))]
 
 
 class _Watch:

@@ -103,3 +103,13 @@ async def test_who_became_quick_again_leaves_the_slow(release: threading.Event) 
     release.set()
     await hangs
     many.close()
+
+
+async def test_slow_owners_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "SLOW_SECONDS", -1.0)
+    monkeypatch.setattr(lanes, "MOST_REMEMBERED", 3)
+    many: CustomLanes[int] = CustomLanes(2, "custom")
+    for owner in (1, 2, 3, 1, 4, 5):
+        await many.of(owner).run(lambda: None, 5)
+    assert list(many._slow_owners) == [1, 4, 5], "the last ones"
+    many.close()
