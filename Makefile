@@ -47,7 +47,7 @@ playground: $(DEMO_STAMP) prometheus  ## A local cluster for kubectl and the exa
 	@$(BIN)/python -m canary_operator.playground
 
 test: $(STAMP) prometheus  ## Every test, with real Envoy and Prometheus
-	@$(BIN)/python -m pytest -n 6 --dist loadgroup
+	@$(BIN)/python -m pytest -n 5 --dist loadgroup
 
 check: $(STAMP) lint unit  ## Format, lint, types, import contracts, unit tests, generated files
 

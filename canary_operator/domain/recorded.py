@@ -30,6 +30,7 @@ Time = Annotated[
 ]
 
 Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, le=1e18)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 

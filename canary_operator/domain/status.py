@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from canary_operator.domain.evidence import Evidence
 from canary_operator.domain.phase import Phase
-from canary_operator.domain.recorded import Count, Percent, Recorded, Time
+from canary_operator.domain.recorded import Amount, Count, Percent, Recorded, Time
 
 
 class Verdict(StrEnum):
@@ -143,7 +143,7 @@ class Attempt(Recorded):
     paused_by_request: bool = False
     approved_step: Count | None = None
     """Index of the step that a person approved."""
-    requests_hurt: float | None = None
+    requests_hurt: Amount | None = None
     """Canary requests that failed or were given up, as far as checks counted them. Where windows
     overlap it is an estimate: each check adds its share of new seconds."""
     compared_until: Time | None = None

@@ -28,6 +28,10 @@ def written_by_somebody(begin: tuple[str, bool], **changes: Any) -> dict[str, An
         pytest.param({"step": -2147483648}, id="a step before the first"),
         pytest.param({"weight": 101}, id="a weight above all requests"),
         pytest.param({"weight": -1}, id="a weight below none"),
+        pytest.param(
+            {"attempt": {"startedAt": "2026-01-01T00:00:00Z", "requestsHurt": -1}},
+            id="less than no hurt requests",
+        ),
         pytest.param({"failedChecks": -1000000}, id="checks that failed less than never"),
     ],
 )

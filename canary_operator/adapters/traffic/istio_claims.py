@@ -8,6 +8,7 @@ from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.errors import ApiError
 from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.domain.errors import ForbiddenError, HostConflictError
+from canary_operator.domain.objects import KIND
 from canary_operator.ports import Rollout
 
 logger = logging.getLogger(__name__)
@@ -111,8 +112,7 @@ class Claims:
     async def _others(self, rollout: Rollout) -> AsyncIterator[Mapping[str, Any]]:
         for namespace in self._namespaces:
             async for other in self._client.list(VIRTUAL_SERVICES, namespace):
-                owners = other["metadata"].get("ownerReferences") or ()
-                if all(owner["uid"] != rollout.uid for owner in owners):
+                if not _is_of(rollout, other["metadata"]):
                     yield other
 
     def _compare(self, new: Mapping[Claim, str], other: Mapping[str, Any]) -> None:
@@ -124,3 +124,15 @@ class Claims:
                 f"{new[claim]} on gateway {claim[0]}. Remove the host there, or delete that "
                 "VirtualService."
             )
+
+
+def _is_of(rollout: Rollout, meta: Mapping[str, Any]) -> bool:
+    """Whether a VirtualService is the rollout's, or of a deleted one of the same name.
+
+    The latter has our name and is in the way by that, which is told when it is to be written.
+    """
+    us = KIND, rollout.key.name, rollout.key.namespace
+    return any(
+        owner["uid"] == rollout.uid or (owner["kind"], owner["name"], meta["namespace"]) == us
+        for owner in meta.get("ownerReferences") or ()
+    )

@@ -246,6 +246,27 @@ async def test_hosts_that_somebody_else_routes(
     assert f"VirtualService {namespace}/theirs" in caught.value.message
 
 
+async def test_the_route_of_a_deleted_rollout_of_the_same_name_is_in_the_way_by_its_name(
+    world: World, router: IstioRouter
+) -> None:
+    rollout, namespace = await world.rollout(), world.namespace
+    left = foreign("web", namespace, hosts=["web"])
+    left["metadata"]["finalizers"] = ["example.com/stay"]  # or the garbage collector is quicker
+    left["metadata"]["ownerReferences"] = [
+        {
+            "apiVersion": "canary-operator.dev/v1alpha1",
+            "kind": "CanaryRollout",
+            "name": "web",
+            "uid": "of-the-deleted-one",
+            "controller": True,
+        }
+    ]
+    await create(world, left)
+    await router.claim(rollout, spec_of())
+    with pytest.raises(NameConflictError, match="a deleted CanaryRollout of the same name"):
+        await router.set(rollout, spec_of(), RouteTarget(0))
+
+
 async def test_hosts_that_are_ours_already_cost_no_request(
     world: World, router: IstioRouter
 ) -> None:
