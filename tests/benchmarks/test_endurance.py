@@ -25,6 +25,7 @@ def silent() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.exhaustive
 def test_releases_in_memory_leave_nothing_behind() -> None:
     assert virtual_time.run(in_memory.endure(ROLLOUTS, RELEASES, WARM_UP)) == []
 

@@ -143,9 +143,10 @@ async def test_a_frozen_api_server_is_outlived(gated: Gated) -> None:
     await check_ended(good, bad)
 
 
+@EXHAUSTIVE
 @pytest.mark.parametrize(
     "seconds",
-    [12.0, pytest.param(FROZEN_SECONDS, marks=EXHAUSTIVE)],
+    [12.0, FROZEN_SECONDS],
     ids=lambda seconds: f"{seconds:.0f} s",
 )
 async def test_frozen_status_writes_keep_no_traffic_on_a_bad_canary(
