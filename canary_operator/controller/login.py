@@ -13,10 +13,10 @@ from http import HTTPStatus
 import aiohttp
 import kopf
 from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 from yarl import URL
 
-from canary_operator.adapters.cluster.connection import credentials_of
+from canary_operator.adapters.cluster.connection import credentials_of, proxy_of, trust_of
+from canary_operator.adapters.cluster.errors import NOT_KNOWN
 from canary_operator.controller.reading import ShallowResponse
 from canary_operator.controller.tracing import read_request
 
@@ -32,10 +32,7 @@ class RefusedError(aiohttp.ClientConnectionError):
     """What the server answered."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "401: the API server does not accept the operator's credentials. If this goes on: "
-            "does its ServiceAccount still exist, and is its token valid?"
-        )
+        super().__init__(f"401: {NOT_KNOWN}")
 
 
 class NotServedError(aiohttp.ClientConnectionError):
@@ -85,12 +82,9 @@ def _open(configuration: Configuration, trace: aiohttp.TraceConfig) -> aiohttp.C
             raise NotServedError(asked.resource)
         return response
 
-    # Reads the certificates of the configuration; its own requests are not used.
-    context = RESTClientObject(configuration).ssl_context
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=context),
-        proxy=configuration.proxy,
-        trust_env=True,
+        connector=aiohttp.TCPConnector(limit=0, ssl=trust_of(configuration)),
+        proxy=proxy_of(configuration),
         trace_configs=[trace],
         middlewares=(authorize,),
         response_class=ShallowResponse,

@@ -24,6 +24,12 @@ async def credentials_of(configuration: Configuration) -> dict[str, str]:
     return {entry["key"]: entry["value"] for entry in settings.values()}
 
 
+def trust_of(configuration: Configuration) -> Any:
+    """Return the TLS context with the configuration's certificates; None for the usual one."""
+    # The library reads them; its own requests are not used.
+    return RESTClientObject(configuration).ssl_context
+
+
 def proxy_of(configuration: Configuration) -> URL | None:
     """Return the proxy on the way to the server: the kubeconfig's, or else the environment's.
 
@@ -89,10 +95,8 @@ class Connection:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # Reads the certificates of the configuration; its own requests are not used.
-            context = RESTClientObject(self._configuration).ssl_context
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context),
+                connector=aiohttp.TCPConnector(ssl=trust_of(self._configuration)),
                 timeout=aiohttp.ClientTimeout(total=self.timeout_seconds),
                 headers={
                     "User-Agent": f"canary-operator/{version('canary-operator')}",

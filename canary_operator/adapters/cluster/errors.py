@@ -23,6 +23,11 @@ from canary_operator.adapters.cluster.resources import Resource
 from canary_operator.domain.errors import ConflictError, ForbiddenError, UnavailableError
 from canary_operator.domain.foreign_text import one_line
 
+NOT_KNOWN = (
+    "the API server does not accept the operator's credentials. If this goes on: "
+    "does its ServiceAccount still exist, and is its token valid?"
+)
+
 _LONGEST_MESSAGE = 1000
 
 _NO_RIGHT = re.compile(
@@ -165,9 +170,7 @@ def _unprocessable(call: Call, refusal: Refusal) -> Exception:
 
 def _unauthorized(call: Call, _: Refusal) -> Exception:
     """Wait, as for a server that is away: it may be starting, or a new token on its way."""
-    return UnavailableError(
-        f"The API server answered 401 to {call}: it does not accept the operator's credentials."
-    )
+    return UnavailableError(f"The API server answered 401 to {call}: {NOT_KNOWN}")
 
 
 def _forbidden(call: Call, refusal: Refusal) -> Exception:
