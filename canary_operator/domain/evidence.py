@@ -36,11 +36,15 @@ class Evidence(Recorded):
     full_windows_in_step: int = 0
     cash: float = 1.0
     """Money of the harm bet that is not staked yet."""
-    staked: Annotated[tuple[float, ...], Field(max_length=len(RATIOS))] = (0.0,) * len(RATIOS)
+    staked: Annotated[tuple[float, ...], Field(min_length=len(RATIOS), max_length=len(RATIOS))] = (
+        0.0,
+    ) * len(RATIOS)
     """Money on each of the ratios of harm."""
     healthy_windows: int = 0
     """Windows of this step in which both versions got requests."""
-    healthy: Annotated[tuple[float, ...], Field(max_length=len(REDUCTIONS))] = HealthBet().money
+    healthy: Annotated[
+        tuple[float, ...], Field(min_length=len(REDUCTIONS), max_length=len(REDUCTIONS))
+    ] = HealthBet().money
     """Money of the health bet of this step."""
     clumping: float | None = None
     """Size of stable's clumps of failures; absent until its past was read."""

@@ -32,6 +32,15 @@ def written_by_somebody(begin: tuple[str, bool], **changes: Any) -> dict[str, An
             {"attempt": {"startedAt": "2026-01-01T00:00:00Z", "requestsHurt": -1}},
             id="less than no hurt requests",
         ),
+        pytest.param(
+            {
+                "attempt": {
+                    "startedAt": "2026-01-01T00:00:00Z",
+                    "evidence": [{"name": "success-rate", "staked": []}],
+                }
+            },
+            id="bets on less than all ratios",
+        ),
         pytest.param({"failedChecks": -1000000}, id="checks that failed less than never"),
     ],
 )

@@ -98,7 +98,6 @@ async def live_on(world: World, request: str | None) -> None:
     await driver.pass_time(300, step=30)
 
 
-@pytest.mark.exhaustive
 @examples(150)
 @given(
     begin=st.sampled_from([(phase, compared) for phase in PHASES for compared in (False, True)]),
