@@ -222,10 +222,13 @@ def spares_traffic(action: RollBack, at: Situation) -> bool:
     """Whether the canary keeps its share for now: stable has no ready pod and the canary has.
 
     Taking the share away would turn served requests into failed ones. A person who asks for an
-    abort, or wants stable again, is obeyed; and where no pod is wanted, none is waited for.
+    abort, or wants stable again, is obeyed; and where no pod is wanted, none is waited for. What
+    the router does not give any more is not given again to a revision that is rejected.
     """
     forced = action.trigger is not Trigger.FAILED or at.spec.replicas == 0
-    return not forced and at.stable.ready == 0 and at.canary.ready > 0 and at.weight > 0
+    taken = at.route.weight is not None and at.route.weight < at.weight
+    needed = at.stable.ready == 0 and at.canary.ready > 0
+    return needed and at.weight > 0 and not forced and not taken
 
 
 def _finish_roll_back(at: Situation) -> RolloutStatus:

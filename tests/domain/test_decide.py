@@ -482,6 +482,16 @@ def test_a_roll_back_spares_the_only_traffic_that_is_served() -> None:
     assert ready.reason == Reason.STABLE_UNAVAILABLE
 
 
+@pytest.mark.parametrize("told", [0, 4])
+def test_a_roll_back_gives_back_no_traffic_that_somebody_took(told: int) -> None:
+    without_stable = replace(on_first_step(), stable=pods(STABLE, 4, ready=0, available=0))
+    at = failed(2)(replace(without_stable, route=RouteState(exists=True, weight=told)))
+    decision = decide(at)
+    assert decision.status.weight == 0
+    assert decision.target.route is not None
+    assert (decision.target.route.weight, decision.target.route.rejected) == (0, CANARY)
+
+
 @pytest.mark.parametrize(("phase", "verdict"), list(product(Phase, Verdict)))
 def test_traffic_never_grows_without_a_pass(phase: Phase, verdict: Verdict) -> None:
     at = with_attempt(

@@ -207,6 +207,21 @@ async def test_traffic_of_a_rejected_revision_that_somebody_took_is_not_given_ba
     assert status(stage).weight == 0
 
 
+async def test_a_rollback_gives_back_no_traffic_that_somebody_took() -> None:
+    """The process that began to roll back had not seen the hand; the one after it has."""
+    stage = await at_20_percent()
+    stage.ask("promote")
+    stage.pods_move = False  # stable does not follow, so that its deadline passes
+    stage.fail_pods("stable", 8, "crash")
+    await until(stage, Phase.PROMOTING)
+    stage.held_back.add("route")
+    stage.edit_weight(0)
+    stage.traps.append(Trap(1, stage.kill, of="route"))
+    await until(stage, Phase.ROLLING_BACK)
+    assert not stage.traps, "killed before the router was told"
+    assert (status(stage).weight, stage.world.route.weight) == (0, 0)
+
+
 async def test_a_raise_is_recorded_first_where_the_weight_of_the_route_cannot_be_read() -> None:
     stage = Stage()
     await stage.pass_time(10)
