@@ -18,10 +18,12 @@ from canary_operator.domain.bets import (
     Window,
     rounded,
 )
-from canary_operator.domain.recorded import Recorded, Time
+from canary_operator.domain.recorded import Amount, Count, Recorded, Time
 
 MOST_MONEY = 1e12
 """A bet that was won that high needs no more; it keeps a dry run from running over."""
+
+Money = Annotated[float, Field(ge=0, le=MOST_MONEY)]
 
 
 class Evidence(Recorded):
@@ -29,29 +31,29 @@ class Evidence(Recorded):
 
     name: str
     """Name of the metric."""
-    windows: int = 0
+    windows: Count = 0
     """Windows of the rollout in which both versions got requests."""
-    full_windows: int = 0
+    full_windows: Count = 0
     """Those in which both got `minRequests`."""
-    full_windows_in_step: int = 0
-    cash: float = 1.0
+    full_windows_in_step: Count = 0
+    cash: Money = 1.0
     """Money of the harm bet that is not staked yet."""
-    staked: Annotated[tuple[float, ...], Field(min_length=len(RATIOS), max_length=len(RATIOS))] = (
+    staked: Annotated[tuple[Money, ...], Field(min_length=len(RATIOS), max_length=len(RATIOS))] = (
         0.0,
     ) * len(RATIOS)
     """Money on each of the ratios of harm."""
-    healthy_windows: int = 0
+    healthy_windows: Count = 0
     """Windows of this step in which both versions got requests."""
     healthy: Annotated[
-        tuple[float, ...], Field(min_length=len(REDUCTIONS), max_length=len(REDUCTIONS))
+        tuple[Money, ...], Field(min_length=len(REDUCTIONS), max_length=len(REDUCTIONS))
     ] = HealthBet().money
     """Money of the health bet of this step."""
-    clumping: float | None = None
+    clumping: Annotated[float, Field(ge=1, le=1e18)] | None = None
     """Size of stable's clumps of failures; absent until its past was read."""
-    canary_requests: float = 0
-    canary_bad: float = 0
-    stable_requests: float = 0
-    stable_bad: float = 0
+    canary_requests: Amount = 0
+    canary_bad: Amount = 0
+    stable_requests: Amount = 0
+    stable_bad: Amount = 0
     both_bad_since: Time | None = None
     """Since when both versions are above the guardrail; absent while they are not."""
     both_bad_at: Time | None = None

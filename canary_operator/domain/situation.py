@@ -134,6 +134,8 @@ class Situation:
     canary: TrackState = field(default_factory=TrackState)
     route: RouteState = field(default_factory=RouteState)
     check: CheckResult | None = None
+    checked: int = 1
+    """Rollouts that this operator checks now, as far as it knows; many are looked at in turn."""
     settings: Settings = field(default_factory=Settings)
 
     @property
