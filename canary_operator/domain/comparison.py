@@ -200,7 +200,7 @@ class _Text:
     def _needed(self) -> str:
         """Say what it takes to go on before the hold is over, or after it."""
         evidence = self.evidence
-        if not evidence.windows:
+        if not evidence.total.tells:
             return "no interval had requests to both versions yet"
         missing = requests_to_prove_health(
             evidence.health, self._bad_rate(), self._relation(), self.stakes

@@ -71,8 +71,9 @@ class Evidence(Recorded):
 
     @property
     def total(self) -> Window:
-        """Everything that was compared in this rollout."""
-        return Window(self.canary_requests, self.canary_bad, self.stable_requests, self.stable_bad)
+        """Everything that was compared in this rollout; bad requests are among the requests."""
+        canary, stable = _counted(self.canary_requests), _counted(self.stable_requests)
+        return Window(canary, min(self.canary_bad, canary), stable, min(self.stable_bad, stable))
 
     def in_new_step(self) -> "Evidence":
         """Return the evidence for another weight, where health has to be proven anew."""

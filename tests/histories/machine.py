@@ -12,7 +12,7 @@ from canary_operator.testing.builders import template
 from canary_operator.testing.sight import KINDS
 from tests.histories.events import Events
 from tests.histories.invariants import BrokenInvariantError
-from tests.histories.stage import Trap
+from tests.histories.stage import LONGEST_PAUSE, Trap
 from tests.histories.vocabulary import (
     AWAY,
     FAILURES,
@@ -170,6 +170,8 @@ class Histories(Events):
         self.world.verdict = Verdict.PASS
         if self.records_lost:
             return  # what they recorded is to be restored by a person
+        if self.world.request is not None:
+            await self.stage.pass_time(LONGEST_PAUSE.total_seconds())  # it may pause the rollout
         self.mend_for_the_end()
         await self.stage.pass_time(400)
         moment = self.witness.moment()
