@@ -226,7 +226,7 @@ def spares_traffic(action: RollBack, at: Situation) -> bool:
     the router does not give any more is not given again to a revision that is rejected.
     """
     forced = action.trigger is not Trigger.FAILED or at.spec.replicas == 0
-    taken = at.route.weight is not None and at.route.weight < at.weight
+    taken = (at.route.weight or 0) < at.weight
     needed = at.stable.ready == 0 and at.canary.ready > 0
     return needed and at.weight > 0 and not forced and not taken
 

@@ -199,12 +199,12 @@ def return_spared_traffic(at: Situation) -> Action | None:
     """Traffic that was left on the canary, as stable had no pod, goes back with the first pod.
 
     Nothing is spared where a person asked; then the router just did not take it the first time.
-    Nor where somebody took it by hand: what was rejected is not given traffic again. And stable
-    gets no pod where none is wanted.
+    Nor where somebody took it by hand, or made the route unreadable: what was rejected is not given
+    traffic again. And stable gets no pod where none is wanted.
     """
     last = at.status.history[0] if at.status.history else None
     asked = last is not None and last.reason in {Reason.ABORTED, Reason.REVERTED}
-    taken = at.route.weight is not None and at.route.weight < at.weight
+    taken = (at.route.weight or 0) < at.weight
     over = at.stable.ready > 0 or at.spec.replicas == 0
     return Lower(0) if at.weight > 0 and (over or asked or taken) else None
 

@@ -425,6 +425,17 @@ REST = [
     pytest.param(
         with_status(
             rolling_back(
+                stable=pods(STABLE, 4, ready=0, available=0),
+                route=RouteState(exists=True, weight=None, rejected=CANARY),
+            ),
+            weight=5,
+        ),
+        Lower(0),
+        id="spared traffic is not given anew where the route cannot be read",
+    ),
+    pytest.param(
+        with_status(
+            rolling_back(
                 stable=pods(STABLE, 0),
                 wanted=wanted("v2", replicas=0),
                 route=RouteState(exists=True, weight=5, rejected=CANARY),
@@ -482,7 +493,7 @@ def test_a_roll_back_spares_the_only_traffic_that_is_served() -> None:
     assert ready.reason == Reason.STABLE_UNAVAILABLE
 
 
-@pytest.mark.parametrize("told", [0, 4])
+@pytest.mark.parametrize("told", [0, 4, None])
 def test_a_roll_back_gives_back_no_traffic_that_somebody_took(told: int) -> None:
     without_stable = replace(on_first_step(), stable=pods(STABLE, 4, ready=0, available=0))
     at = failed(2)(replace(without_stable, route=RouteState(exists=True, weight=told)))
