@@ -48,6 +48,9 @@ class Rollout:
     deleting: bool = False
     created: str = ""
     """When it was made, as Kubernetes writes it."""
+    objects: object = None
+    """Equal to what it was before while none of the rollout's own objects was seen to change; None
+    where nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ kopf reads credentials once, and on a 401 it closes every connection that has th
 about once an hour in a pod, whose token is renewed in a file, and a watch that is closed in this
 way ends kopf and with it the operator. So its session asks for the credentials of now before each
 request, and a refusal is for kopf what a lost connection is: it asks again after a pause. So is a
-kind of objects that is not served any more, since its CRD may come back.
+kind of objects that is not served any more, since its CRD may come back. And a list whose pages
+took too long is begun again.
 """
 
 from collections.abc import Awaitable, Callable
@@ -49,6 +50,19 @@ class NotServedError(aiohttp.ClientConnectionError):
         super().__init__(f"404: the API server does not serve {resource}. Is its CRD installed?")
 
 
+class OutdatedError(aiohttp.ClientPayloadError):
+    """The API server has forgotten what the pages of a list go on from.
+
+    kopf ends when it is told so. After an answer that breaks off it lists from the beginning.
+    """
+
+    status = int(HTTPStatus.GONE)
+    """What the server answered."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"410: listing {resource} took too long")
+
+
 def login_with(configuration: Configuration, trace: aiohttp.TraceConfig) -> Login:
     """Return kopf's login handler.
 
@@ -80,6 +94,9 @@ def _open(configuration: Configuration, trace: aiohttp.TraceConfig) -> aiohttp.C
         if response.status == NotServedError.status and asked.verb in _FOLLOWING:
             response.release()
             raise NotServedError(asked.resource)
+        if response.status == OutdatedError.status and asked.verb == "list":
+            response.release()
+            raise OutdatedError(asked.resource)
         return response
 
     return aiohttp.ClientSession(

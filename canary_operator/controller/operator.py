@@ -17,7 +17,7 @@ from canary_operator.controller.health import Health, unless
 from canary_operator.controller.leadership.election import Election
 from canary_operator.controller.leadership.term import Term
 from canary_operator.controller.login import Login
-from canary_operator.controller.settings import kopf_settings
+from canary_operator.controller.settings import NothingRemembered, kopf_settings
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 
@@ -90,6 +90,7 @@ async def run(parts: Parts, namespaces: Sequence[str], address: Address | None) 
         spare_what_stays()
         _begin(parts)
         await kopf.operator(
+            memories=NothingRemembered(),
             registry=registry,
             settings=kopf_settings(parts.followed, cluster_wide=not namespaces),
             standalone=True,

@@ -5,6 +5,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from canary_operator.adapters.cluster.followed import Followed
 
@@ -44,6 +45,18 @@ class NothingKept(kopf.DiffBaseStorage, kopf.ProgressStorage):
     def clear(self, *, essence: Any) -> Any:
         """Return what is compared."""
         return essence
+
+
+class NothingRemembered(ResourceMemories):
+    """What kopf remembers about objects: nothing either, for handlers that we do not have.
+
+    That is timers and daemons of each object, a memo, and whether it was there at the start: 1 KB.
+    2,000 rollouts have 20,000 objects.
+    """
+
+    async def recall(self, *known: Any, **of: Any) -> ResourceMemory:
+        """Return what a new object would have."""
+        return await super().recall(*known, **(of | {"ephemeral": True}))
 
 
 class Pauses(Iterable[float]):

@@ -116,16 +116,22 @@ def _note_progress(at: Situation, available: int) -> Situation:
 
 
 def note_check(at: Situation) -> Situation:
-    """Record what a check found: a failed one is counted and starts the hold again."""
-    check, status = at.check, at.status
+    """Record what the last check found, and those before it that could not be recorded."""
+    for check in at.check.series if at.check is not None else ():
+        at = _note_found(at, check)
+    return at
+
+
+def _note_found(at: Situation, check: CheckResult) -> Situation:
+    """Record what one check found: a failed one is counted and starts the hold again."""
+    status = at.status
     same_stay = (
-        check is not None
-        and status.phase in ON_TRIAL
+        status.phase in ON_TRIAL
         and check.revision == status.canary_revision
         and check.weight_applied_at == status.weight_applied_at
         and not _is_recorded(at, check)
     )
-    if check is None or not same_stay:
+    if not same_stay:
         return at
     judged = judge(at, check.readings)
     verdict = verdict_of(judged.judgements)

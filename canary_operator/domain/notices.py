@@ -19,7 +19,7 @@ from canary_operator.domain.actions import (
     ServeStable,
     Start,
 )
-from canary_operator.domain.phase import Phase
+from canary_operator.domain.phase import ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.status import Judgement, RolloutStatus, Verdict, verdict_of
@@ -127,6 +127,9 @@ def _weight_changed(action: Raise | Lower, before: Situation, after: Situation) 
     change = f"{before.weight} % → {after.weight} %"
     if isinstance(action, Raise):
         words = f"{step_words(after)}: revision {revision} {change}."
+        return Notice("Normal", Reason.WEIGHT_CHANGED, words)
+    if before.status.phase not in ON_TRIAL:  # the router had missed the end of the trial
+        words = f"Revision {revision} has no traffic any more: {change}."
         return Notice("Normal", Reason.WEIGHT_CHANGED, words)
     trouble = f" ({before.canary.trouble})" if before.canary.trouble else ""
     words = f"Too few pods of revision {revision} are available{trouble}: {change}."

@@ -120,3 +120,7 @@ class Reason(StrEnum):
     """The hold is over and nothing speaks against the canary, which is proven neither way."""
     GATHERING_EVIDENCE = "GatheringEvidence"
     """The comparison with stable needs more requests or more time."""
+
+
+REASONS: frozenset[str] = frozenset(Reason)
+"""For asking whether a word is one."""

@@ -110,11 +110,22 @@ class CheckResult:
     revision: str
     weight_applied_at: datetime
     """Identifies the stay at a weight that was measured; a result of another stay is dropped."""
+    before: "CheckResult | None" = None
+    """An earlier one of the same stay that could not be recorded."""
 
     @property
     def at(self) -> datetime:
         """The end of what was measured."""
         return self.readings.at
+
+    @property
+    def series(self) -> tuple["CheckResult", ...]:
+        """All that could not be recorded, oldest first, and this one."""
+        found, earlier = [self], self.before
+        while earlier is not None:
+            found.append(earlier)
+            earlier = earlier.before
+        return tuple(reversed(found))
 
 
 @dataclass(frozen=True, slots=True)

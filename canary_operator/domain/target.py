@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from canary_operator.domain.facts import pods_to_keep
 from canary_operator.domain.phase import IN_STEPS, Phase
-from canary_operator.domain.reasons import Reason
+from canary_operator.domain.reasons import REASONS, Reason
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.steps import (
     pods_ahead,
@@ -90,7 +90,7 @@ def _route(at: Situation) -> RouteTarget | None:
         return None
     if status.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK} and status.rejected_revision:
         said = status.history[0].reason if status.history else None
-        reason = Reason(said) if said in set(Reason) else Reason.ROLLED_BACK
+        reason = Reason(said) if said in REASONS else Reason.ROLLED_BACK
         return RouteTarget(weight, status.rejected_revision, reason)
     stale = at.route.rejected == status.canary_revision or at.route.weight != weight
     if stale or at.route.rejected is None:

@@ -58,6 +58,7 @@ class _Remembered:
     uid: str
     generation: int
     spec: RolloutSpec | None
+    """Without its pods: it stays in memory for as long as it is in force."""
     error: InvalidRolloutError | SurroundingsError | None = None
     retry_at: datetime | None = None
     pause: timedelta = FIRST_RETRY / 2
@@ -124,8 +125,8 @@ class Acceptor:
             if isinstance(error, NotLeaderError) or not self._ports.workloads.records(rollout):
                 raise
             return self._put_off(rollout, error, now)
-        revision = revision_of(spec.template.raw)
-        return _Remembered(rollout.uid, rollout.generation, spec, revision=revision)
+        revision, lean = revision_of(spec.template.raw), spec.without_pods()
+        return _Remembered(rollout.uid, rollout.generation, lean, revision=revision)
 
     def _put_off(self, rollout: Rollout, error: SurroundingsError, now: datetime) -> _Remembered:
         before = self._memory.get(rollout.key)
@@ -183,7 +184,7 @@ class Acceptor:
             sized = {**raw, "replicas": size}
             with suppress(InvalidRolloutError):
                 spec = read_spec(sized, name=key.name, namespace=key.namespace, settings=settings)
-                return Wanted(newest.revision, spec)
+                return Wanted(newest.revision, spec.without_pods())
         return None  # recorded by an operator with other rules; its pods are left alone
 
     def _settings_for_what_runs(self, rollout: Rollout) -> Settings:

@@ -4,8 +4,8 @@ Raising is recorded before it is done, lowering is done before it is recorded. N
 on the way keeps traffic on a canary: the router is told first, whatever comes after.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from canary_operator.domain.actions import Hold
 from canary_operator.domain.decide import Decision
@@ -31,14 +31,47 @@ class Applied:
     """Whether the status was written, so that the next tick may decide something new."""
     error: WriteError | None = None
     """The first write that failed; the rest was left for the next tick."""
-    asked: Mapping[str, object] = field(default_factory=dict)
-    """What was asked of each object; the objects in words."""
-    written: tuple[str, ...] = ()
-    """Those that had to be written."""
+    written: tuple["Part", ...] = ()
+    """What had to be written."""
 
 
-async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: Ports) -> Applied:
+class Part(StrEnum):
+    """Objects of a rollout, in words that take its name."""
+
+    RECORDS = "a ControllerRevision of {name}"
+    STABLE = "Deployment {name}-stable"
+    CANARY = "Deployment {name}-canary"
+    SERVICES = "a Service of {name}"
+    ROUTE = "the route of {name}"
+
+    def wish_of(self, target: Target) -> object:
+        """Return what a target asks of these objects; None where it asks nothing."""
+        match self:
+            case Part.STABLE:
+                return target.stable
+            case Part.CANARY if target.canary is not None and target.canary.replicas == 0:
+                return self  # nobody asks which template it has then
+            case Part.CANARY:
+                return target.canary
+            case Part.ROUTE:
+                return target.route
+            case Part.SERVICES:
+                return None if target.stable is None else self  # the rest follows from the spec
+            case Part.RECORDS:
+                return self
+
+
+async def carry_out(
+    decision: Decision, rollout: Rollout, at: Situation, ports: Ports, *, reached: bool = False
+) -> Applied:
     """Make the world what `decision` asks for; safe to repeat after a crash.
+
+    Args:
+        decision: What to do.
+        rollout: Which rollout.
+        at: What the decision was made from.
+        ports: The world.
+        reached: Whether the rollout's objects are known to be as asked, so that none is compared.
 
     Raises:
         ConflictError: the rollout changed since it was read; decide anew.
@@ -55,9 +88,9 @@ async def carry_out(decision: Decision, rollout: Rollout, at: Situation, ports: 
     for notice in decision.notices:
         ports.events.tell(rollout, notice)
     left = await _remove_request(decision, rollout, ports)
-    if error is None:
+    if error is None and not reached:
         error = await shaping.everything(target, traffic_done=decision.traffic_first)
-    return Applied(decision, recorded, error or left, shaping.asked, tuple(shaping.written))
+    return Applied(decision, recorded, error or left, tuple(shaping.written))
 
 
 async def _remove_request(
@@ -104,8 +137,7 @@ class _Shaping:
     rollout: Rollout
     at: Situation
     ports: Ports
-    asked: dict[str, object] = field(default_factory=dict)
-    written: list[str] = field(default_factory=list)
+    written: list[Part] = field(default_factory=list)
 
     async def route(self, target: RouteTarget | None) -> WriteError | None:
         """Tell the router; return what kept it from being told."""
@@ -115,19 +147,20 @@ class _Shaping:
             wrote = await self.ports.router.set(self.rollout, self.at.spec, target)
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
-        self._note(f"the route of {self.rollout.key.name}", target, wrote)
+        self._note(Part.ROUTE, wrote)
         return None
 
     async def everything(self, target: Target, *, traffic_done: bool) -> WriteError | None:
         """Deployments, then Services, then the router: capacity before traffic."""
         try:
             await self._records()
-            for track, wanted in (("stable", target.stable), ("canary", target.canary)):
-                if wanted is not None:
-                    await self._track(track, wanted)
+            if target.stable is not None:
+                await self._track("stable", target.stable, Part.STABLE)
+            if target.canary is not None:
+                await self._track("canary", target.canary, Part.CANARY)
             if self.at.wanted is not None and target.stable is not None:
                 wrote = await self.ports.workloads.ensure_services(self.rollout, self.at.spec)
-                self._note(f"a Service of {self.rollout.key.name}", None, wrote)
+                self._note(Part.SERVICES, wrote)
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
         return None if traffic_done else await self.route(target.route)
@@ -139,24 +172,23 @@ class _Shaping:
         needed.add(wanted.revision if wanted else None)
         revisions = [revision for revision in needed if revision]
         wrote = await self.ports.workloads.restore(self.rollout, revisions)
-        self._note(f"a ControllerRevision of {self.rollout.key.name}", None, wrote)
+        self._note(Part.RECORDS, wrote)
 
-    async def _track(self, track: str, target: TrackTarget) -> None:
+    async def _track(self, track: str, target: TrackTarget, part: Part) -> None:
         workloads, name = self.ports.workloads, self.rollout.key.name
         records = workloads.records(self.rollout)
         record = next((r for r in records if r.revision == target.revision), None)
         if record is not None:
             wrote = await workloads.ensure_track(self.rollout, track, target, record.template)
-            self._note(f"Deployment {name}-{track}", target, wrote)
+            self._note(part, wrote)
             return
         running = workloads.track(self.rollout, track)
         if running.revision != target.revision or running.replicas != target.replicas:
             raise RecordMissingError(name, target.revision, track)
 
-    def _note(self, what: str, wish: object, wrote: bool) -> None:
-        self.asked[what] = wish
+    def _note(self, part: Part, wrote: bool) -> None:
         if wrote:
-            self.written.append(what)
+            self.written.append(part)
 
 
 class RecordMissingError(SurroundingsError):

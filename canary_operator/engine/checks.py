@@ -8,6 +8,7 @@ is due waits until no other has come for a moment.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from canary_operator.domain.istio_telemetry import SUBJECTS_PER_QUERY
 from canary_operator.domain.looks import next_check_at, stretch_of
@@ -27,6 +28,10 @@ FULL = SUBJECTS_PER_QUERY
 """So many that wait fill a query, so no further one is waited for."""
 
 
+MOST_UNRECORDED = 50
+"""Results of one rollout that are kept while its status cannot be written."""
+
+
 class Checks:
     """Runs checks and keeps their results until a tick has recorded them."""
 
@@ -42,6 +47,7 @@ class Checks:
         self._waiting: dict[Key, tuple[Measure, Situation]] = {}
         self._flushing: asyncio.TimerHandle | None = None
         self._flush_by = 0.0
+        self._checked: set[Key] = set()
         self._under_way: set[Key] = set()
         self._results: dict[Key, CheckResult] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,6 +56,11 @@ class Checks:
     def busy(self) -> bool:
         """Whether a check waits to be made or is under way."""
         return bool(self._waiting or self._under_way)
+
+    @property
+    def checked(self) -> int:
+        """How many rollouts have a next check, as far as they were looked at."""
+        return len(self._checked)
 
     def result(self, key: Key) -> CheckResult | None:
         """Return the result that no tick has recorded yet."""
@@ -62,14 +73,25 @@ class Checks:
 
     def forget(self, key: Key) -> None:
         """Drop everything about a rollout that is gone."""
+        self._checked.discard(key)
         self._results.pop(key, None)
         self._waiting.pop(key, None)
 
-    def start_if_due(self, key: Key, at: Situation) -> None:
-        """Ask for a check of `at`, if one is due and none is under way."""
+    def start_if_due(self, key: Key, at: Situation, taken: CheckResult | None = None) -> None:
+        """Ask for a check of `at`, if one is due and none is under way.
+
+        Args:
+            key: Of which rollout.
+            at: What is known of it.
+            taken: The result that `at` contains already, although no tick has recorded it.
+        """
         due = next_check_at(at)
-        busy = key in self._under_way or key in self._waiting or key in self._results
-        if due is None or at.now < due or busy:
+        if due is None:
+            self._checked.discard(key)
+        else:
+            self._checked.add(key)
+        busy = key in self._under_way or key in self._waiting
+        if due is None or at.now < due or busy or self._results.get(key) is not taken:
             return
         self._gather()
         self._waiting[key] = (Measure(key, at.spec, stretch_of(at, due)), at)
@@ -83,6 +105,7 @@ class Checks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._checked.clear()
         self._waiting.clear()
         self._under_way.clear()
         self._results.clear()
@@ -124,7 +147,20 @@ class Checks:
     def _keep(self, key: Key, at: Situation, readings: Readings) -> None:
         revision, applied = at.status.canary_revision, at.status.weight_applied_at
         if revision and applied:
-            self._results[key] = CheckResult(readings, revision, applied)
+            before = self._results.get(key)
+            same = before is not None and (before.revision, before.weight_applied_at) == (
+                revision,
+                applied,
+            )
+            earlier = _newest(before, MOST_UNRECORDED) if same else None
+            self._results[key] = CheckResult(readings, revision, applied, earlier)
+
+
+def _newest(result: CheckResult | None, most: int) -> CheckResult | None:
+    """Return a result with at most so many, itself and those before it."""
+    if result is None or most == 0:
+        return None
+    return replace(result, before=_newest(result.before, most - 1))
 
 
 def _unknown(measure: Measure) -> Readings:

@@ -17,6 +17,7 @@ def observe(  # noqa: PLR0913 - a situation has that many sources
     settings: Settings,
     trouble: Problem | None,
     check: CheckResult | None,
+    checked: int,
     now: datetime,
 ) -> Situation:
     """Return everything that the decision about `rollout` may look at."""
@@ -32,5 +33,6 @@ def observe(  # noqa: PLR0913 - a situation has that many sources
         canary=ports.workloads.track(rollout, "canary"),
         route=ports.router.state(rollout),
         check=check,
+        checked=checked,
         settings=settings,
     )

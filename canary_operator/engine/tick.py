@@ -1,15 +1,20 @@
 """One tick: observe → decide → apply, for one rollout at a time."""
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from canary_operator.domain.actions import Hold
 from canary_operator.domain.decide import Decision, decide
 from canary_operator.domain.errors import SurroundingsError
+from canary_operator.domain.facts import take_in
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Problem, Settings, Situation, Wanted
+from canary_operator.domain.status import RolloutStatus
+from canary_operator.domain.target import Target
 from canary_operator.engine.accept import Acceptance, Acceptor
 from canary_operator.engine.apply import Applied, WriteError, carry_out
 from canary_operator.engine.checks import Checks
@@ -21,6 +26,8 @@ FIRST_RETRY = timedelta(seconds=0.5)
 LONGEST_RETRY = timedelta(seconds=30)
 URGENT_RETRY = timedelta(seconds=3)
 """Longest pause while traffic is to be taken from a canary and the router does not take it."""
+MOST_UNSURE = 20
+"""Decisions of one rollout that are remembered while none of them can be recorded."""
 RECORDS_KEPT = 10
 """Accepted revisions that are kept for going back to."""
 
@@ -48,10 +55,25 @@ class _Trouble:
 class _Reached:
     """What a rollout's objects were last made to look like, and what that followed from."""
 
-    asked: Mapping[str, object]
+    target: Target
     wanted: Wanted | None
     problem: Problem | None
     """What keeps the world from being all that is wanted."""
+    objects: object
+    """Of the rollout, when all were found to be as asked; None where one had to be written."""
+
+    def is_still(self, rollout: Rollout, target: Target, acceptance: Acceptance) -> bool:
+        """Whether neither the wish nor any object changed, so that comparing is in vain.
+
+        With a problem, such as a host of another rollout, more than that may matter.
+        """
+        return (
+            self.objects is not None
+            and self.problem is None
+            and acceptance.problem is None
+            and (self.objects, self.target, self.wanted)
+            == (rollout.objects, target, acceptance.wanted)
+        )
 
 
 class Ticker:
@@ -73,6 +95,8 @@ class Ticker:
         self._acceptor = Acceptor(ports, settings)
         self._troubles: dict[Key, _Trouble] = {}
         self._reached: dict[Key, _Reached] = {}
+        self._unsure: dict[Key, deque[tuple[Situation, Decision]]] = {}
+        """Decisions that may have been recorded: no answer came, or one that speaks of a change."""
 
     async def tick(self, key: Key) -> Next:
         """Look at one rollout and do what is due.
@@ -95,19 +119,38 @@ class Ticker:
             settings=self._settings,
             trouble=trouble.problem if trouble else None,
             check=self._checks.result(key),
+            checked=self._checks.checked,
             now=now,
         )
         self._telemetry.looked(_look(rollout, situation))
+        self._tell_late(rollout, situation.status)
         decision = decide(situation)
-        applied = await carry_out(decision, rollout, situation, self._ports)
+        known = self._reached.get(key)
+        reached = known is not None and known.is_still(rollout, decision.target, acceptance)
+        self._look_on(key, situation)
+        unsure = self._unsure.setdefault(key, deque(maxlen=MOST_UNSURE))
+        unsure.append((situation, decision))
+        applied = await carry_out(decision, rollout, situation, self._ports, reached=reached)
+        self._unsure.pop(key, None)
         decision = applied.decision
         write_down(key, situation, decision)
         self._checks.recorded(key, situation.check)
         self._checks.start_if_due(key, self._after(situation, decision))
         await self._clean_up(rollout, decision)
-        self._report_drift(rollout, acceptance, applied)
+        if not reached:
+            self._report_drift(rollout, acceptance, applied)
         changed = self._note_trouble(key, applied.error, decision, now)
         return self._next(key, decision, applied, changed, acceptance.retry_at)
+
+    def _tell_late(self, rollout: Rollout, recorded: RolloutStatus) -> None:
+        """Tell of a decision whose record was made, although its answer was lost."""
+        for situation, decision in self._unsure.get(rollout.key, ()):
+            if _essence(decision.status) == _essence(recorded):
+                del self._unsure[rollout.key]
+                write_down(rollout.key, situation, decision)
+                for notice in decision.notices:
+                    self._ports.events.tell(rollout, notice)
+                return
 
     def _forget(self, key: Key) -> None:
         self._telemetry.gone(key)
@@ -115,6 +158,7 @@ class Ticker:
         self._checks.forget(key)
         self._troubles.pop(key, None)
         self._reached.pop(key, None)
+        self._unsure.pop(key, None)
 
     def forget_all(self) -> None:
         """Drop everything that saves work: another operator may have led since."""
@@ -122,6 +166,20 @@ class Ticker:
         self._acceptor.forget_all()
         self._troubles.clear()
         self._reached.clear()
+        self._unsure.clear()
+
+    def _look_on(self, key: Key, at: Situation) -> None:
+        """Ask for the next check where the last one could not be recorded when it was made.
+
+        A version that turns bad must not go unnoticed because nobody takes note of the good.
+        """
+        if (
+            at.check is None
+            or at.wanted is None
+            or at.now < at.check.at + at.spec.analysis.interval
+        ):
+            return
+        self._checks.start_if_due(key, replace(take_in(at), check=None), taken=at.check)
 
     def _after(self, situation: Situation, decision: Decision) -> Situation:
         return replace(situation, status=decision.status, check=None)
@@ -131,13 +189,15 @@ class Ticker:
         reached = self._reached.pop(rollout.key, None)
         if applied.error is not None:
             return
-        now = _Reached(applied.asked, acceptance.wanted, acceptance.problem)
+        target, seen = applied.decision.target, None if applied.written else rollout.objects
+        now = _Reached(target, acceptance.wanted, acceptance.problem, seen)
         self._reached[rollout.key] = now
         if reached is None or (reached.wanted, reached.problem) != (now.wanted, now.problem):
             return
-        same = [one for one in applied.written if reached.asked.get(one, now) == now.asked[one]]
+        before = reached.target
+        same = [one for one in applied.written if one.wish_of(before) == one.wish_of(target)]
         if same:
-            what = ", ".join(same)
+            what = ", ".join(same).format(name=rollout.key.name)
             words = f"Somebody changed or deleted {what}; it was set back."
             self._ports.events.tell(rollout, Notice("Warning", Reason.DRIFT_REPAIRED, words))
 
@@ -183,3 +243,8 @@ class Ticker:
 
 def _look(rollout: Rollout, at: Situation) -> Look:
     return Look(rollout, at.status, at.wanted.spec if at.wanted else None)
+
+
+def _essence(status: RolloutStatus) -> dict[str, Any]:
+    """Return a status without what is recorded otherwise where the router was not told."""
+    return status.model_copy(update={"weight": 0, "traffic_off_at": None}).to_json()

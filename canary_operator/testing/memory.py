@@ -1,7 +1,7 @@
 """The engine's ports in memory, with a virtual clock and a switch that breaks any write."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from canary_operator.domain.status import Verdict
 from canary_operator.domain.target import RouteTarget, TrackTarget
 from canary_operator.ports import Accepted, Key, Measure, Ports, Rollout
 from canary_operator.testing.pods import Deployment
-from canary_operator.testing.sight import RECORD, ROLLOUT, ROUTE, SERVICES, Live, Sight
+from canary_operator.testing.sight import RECORD, ROLLOUT, ROUTE, SERVICES, TRACKS, Live, Sight
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -124,7 +124,10 @@ class _Port:
 
 class _Rollouts(_Port):
     def get(self, key: Key) -> Rollout | None:  # noqa: ARG002
-        return self.sight.rollout()
+        sight = self.sight
+        tracks, records = map(sight.track, TRACKS), sight.records()
+        objects = (*tracks, sight.services(), sight.route(), *records)
+        return replace(sight.rollout(), objects=objects)
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
         def change() -> None:

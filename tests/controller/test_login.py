@@ -10,7 +10,12 @@ import pytest_asyncio
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
-from canary_operator.controller.login import NotServedError, RefusedError, login_with
+from canary_operator.controller.login import (
+    NotServedError,
+    OutdatedError,
+    RefusedError,
+    login_with,
+)
 from canary_operator.controller.tracing import trace
 
 REFUSED = "Bearer refused"
@@ -23,6 +28,7 @@ class Server:
         self.seen: list[str | None] = []
         self.elsewhere = ""
         self.serves_pods = True
+        self.remembers_pages = True
 
     async def answer(self, request: web.Request) -> web.Response:
         self.seen.append(request.headers.get("Authorization"))
@@ -30,6 +36,8 @@ class Server:
             raise web.HTTPTemporaryRedirect(self.elsewhere)
         if not self.serves_pods:
             raise web.HTTPNotFound
+        if not self.remembers_pages:
+            raise web.HTTPGone
         return web.Response(status=401 if self.seen[-1] == REFUSED else 200, text="{}")
 
     async def start(self) -> tuple[web.AppRunner, str]:
@@ -131,6 +139,19 @@ async def test_a_kind_that_is_gone_is_a_lost_connection_to_kopf(bench: Bench, qu
     bench.server.serves_pods = True
     assert await bench.get(f"/api/v1/pods{query}") == 200
     assert bench.codes == [404, 200]
+
+
+async def test_a_list_that_took_too_long_is_an_answer_that_broke_off_to_kopf(bench: Bench) -> None:
+    """kopf lists from the beginning after those; told 410, it would end."""
+    bench.server.remembers_pages = False
+    with pytest.raises(aiohttp.ClientPayloadError, match="410: listing pods") as caught:
+        await bench.get("/api/v1/pods?limit=100&continue=abc")
+    assert isinstance(caught.value, OutdatedError)
+    assert not isinstance(caught.value, aiohttp.ClientConnectionError), (
+        "the page would be asked for"
+    )
+    assert await bench.get("/api/v1/pods?watch=true") == 410
+    assert bench.codes == [410, 410]
 
 
 async def test_kopf_may_ask_what_is_served(bench: Bench) -> None:

@@ -1,12 +1,18 @@
 """How kopf is told to behave."""
 
 from itertools import islice
+from typing import Any
 
 import kopf
 import pytest
 
 from canary_operator.adapters.cluster.cache import Caches
-from canary_operator.controller.settings import PAGE, RECONNECT_SECONDS, kopf_settings
+from canary_operator.controller.settings import (
+    PAGE,
+    RECONNECT_SECONDS,
+    NothingRemembered,
+    kopf_settings,
+)
 from canary_operator.wiring import followed
 
 
@@ -34,6 +40,16 @@ def test_kopf_copies_no_object_to_compare_it(settings: object) -> None:
     assert kept.diffbase_storage.fetch(body=body) is None
     essence = kept.diffbase_storage.build(body=body, extra_fields=())
     assert kept.progress_storage.clear(essence=essence) == {}
+
+
+async def test_kopf_remembers_no_object() -> None:
+    memories = NothingRemembered()
+    body: Any = {"metadata": {"uid": "u1"}}
+    for _ in range(2):
+        memory = await memories.recall(body, noticed_by_listing=True, memobase=None)
+        assert memory.noticed_by_listing
+        assert not list(memories.iter_all_memories())
+    await memories.forget(body)
 
 
 def test_kopf_never_holds_all_objects_at_once(settings: object) -> None:

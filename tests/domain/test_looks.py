@@ -1,6 +1,7 @@
 """When rollouts are looked at, and over which stretches of time."""
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary_operator.domain.evidence import Evidence
-from canary_operator.domain.looks import MOST_SLOTS, next_check_at, slot_of, stretch_of
+from canary_operator.domain.looks import (
+    FEW,
+    FINEST_SLOT,
+    MOST_AT_ONCE,
+    MOST_SLOTS,
+    next_check_at,
+    next_slot,
+    slot_of,
+    slots_of,
+    stretch_of,
+)
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.status import CheckRecord, Verdict
 from canary_operator.testing.situations import (
@@ -23,6 +34,9 @@ from canary_operator.testing.situations import (
 
 MILLISECONDS = st.integers(0, 10**7).map(lambda count: timedelta(milliseconds=count))
 INTERVALS = st.integers(5, 600).map(lambda count: timedelta(seconds=count))
+ODD_INTERVALS = st.integers(5_000, 100_000).map(lambda count: timedelta(milliseconds=count))
+FLEETS = st.integers(1, 5_000)
+"""How many rollouts the operator checks."""
 
 
 def seconds(count: float) -> timedelta:
@@ -56,12 +70,80 @@ def test_all_rollouts_of_one_interval_ask_at_few_different_times(
     assert len(phases) <= MOST_SLOTS
 
 
-def test_checks_follow_each_other_by_the_interval() -> None:
-    at = applied(NOW, interval="30s", window="30s")
-    first = next_check_at(at)
-    assert first is not None
-    looked = with_attempt(at, last_check=CheckRecord(at=first, verdict=Verdict.PASS))
-    assert next_check_at(looked) == first + seconds(30)
+@given(ODD_INTERVALS, MILLISECONDS, FLEETS)
+def test_slots_repeat_by_the_interval_exactly(
+    interval: timedelta, offset: timedelta, checked: int
+) -> None:
+    slot = next_slot(NOW + offset, interval, checked)
+    assert slot.microsecond % 1000 == 0, "the status tells milliseconds"
+    assert next_slot(slot + 1000 * interval, interval, checked) == slot + 1000 * interval
+
+
+@given(ODD_INTERVALS, st.integers(1, FEW))
+def test_up_to_200_rollouts_ask_at_the_same_slots_however_many_they_are(
+    interval: timedelta, checked: int
+) -> None:
+    assert slots_of(interval, checked) == slots_of(interval) <= MOST_SLOTS
+
+
+@given(ODD_INTERVALS, FLEETS.filter(lambda checked: checked > FEW))
+def test_slots_of_many_rollouts_are_as_fine_as_their_number_asks_for(
+    interval: timedelta, checked: int
+) -> None:
+    slots = slots_of(interval, checked)
+    assert checked <= MOST_AT_ONCE * slots or interval / (2 * slots) < FINEST_SLOT
+    coarser = slots // 2
+    assert coarser < slots_of(interval) or checked > MOST_AT_ONCE * coarser
+
+
+@given(ODD_INTERVALS, MILLISECONDS, FLEETS, FLEETS)
+def test_a_finer_grid_has_all_slots_of_the_coarser_one(
+    interval: timedelta, offset: timedelta, one: int, other: int
+) -> None:
+    fewer, more = sorted((one, other))
+    slot = next_slot(NOW + offset, interval, fewer)
+    assert next_slot(slot, interval, more) == slot
+
+
+def test_2000_rollouts_that_began_at_any_time_are_not_due_in_the_same_moments() -> None:
+    begun = [NOW + seconds(30) * index / 2000 for index in range(2000)]
+    found = [next_check_at(replace(applied(at, interval="30s"), checked=2000)) for at in begun]
+    at_once = Counter((due - NOW) % seconds(30) for due in found if due)
+    assert sum(at_once.values()) == 2000
+    assert max(at_once.values()) <= MOST_AT_ONCE
+
+
+@given(MILLISECONDS, ODD_INTERVALS, st.lists(st.tuples(FLEETS, st.floats(0, 3)), min_size=2))
+def test_no_check_is_skipped_or_made_twice_while_the_fleet_grows_and_shrinks(
+    offset: timedelta, interval: timedelta, looks: list[tuple[int, float]]
+) -> None:
+    """However late each look is, in intervals: the moments keep their place on the grid."""
+    start, written = NOW + offset, f"{interval // seconds(0.001)}ms"
+    at, last = applied(start, interval=written, window=written), None
+    for checked, late in looks:
+        at = replace(at, checked=checked)
+        due = next_check_at(at)
+        assert due is not None
+        moment = stretch_of(replace(at, now=due + late * interval), due).at
+        if last is None:
+            assert interval <= due - start <= interval + slot_of(interval)
+        else:
+            assert due == last + interval
+            assert (moment - last) % interval == timedelta()
+        last = moment
+        at = with_attempt(at, last_check=CheckRecord(at=last, verdict=Verdict.PASS))
+
+
+def test_a_first_check_waits_for_the_coarser_slot_where_the_fleet_shrinks_meanwhile() -> None:
+    at = replace(applied(NOW + seconds(0.2), interval="30s"), checked=2000)
+    assert next_check_at(at) == NOW + seconds(30.468)
+    assert next_check_at(replace(at, checked=200)) == NOW + seconds(37.5)
+
+
+def test_an_interval_whose_grid_has_no_such_slot_gives_another_place() -> None:
+    looked = CheckRecord(at=NOW + seconds(7.7), verdict=Verdict.PASS)
+    at = with_attempt(applied(NOW, interval="40s"), last_check=looked)
+    assert next_check_at(at) == NOW + seconds(50)
 
 
 @pytest.mark.parametrize(

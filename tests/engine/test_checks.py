@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from canary_operator.domain.looks import next_slot
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.readings import NOT_MEASURED, Readings, Seen
 from canary_operator.domain.situation import CheckResult, Situation, Wanted
@@ -20,7 +21,9 @@ from canary_operator.domain.status import (
 )
 from canary_operator.engine.checks import FULL, Checks
 from canary_operator.ports import Key, Measure
-from canary_operator.testing.builders import spec
+from canary_operator.testing.builders import spec, template
+from canary_operator.testing.driver import Driver
+from canary_operator.testing.memory import World
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 APPLIED = NOW - timedelta(seconds=5)
@@ -158,6 +161,20 @@ async def test_a_recorded_result_makes_room_for_the_next(
     assert source.asked == [{WEB}, {WEB}]
 
 
+async def test_rollouts_with_a_next_check_are_counted_while_they_have_one(checks: Checks) -> None:
+    not_due = situation({"weight_applied_at": NOW})
+    for key in (WEB, API, WEB):
+        checks.start_if_due(key, not_due)
+    assert checks.checked == 2
+    checks.start_if_due(WEB, situation({"weight": 0}))
+    assert checks.checked == 1
+    checks.forget(API)
+    assert checks.checked == 0
+    checks.start_if_due(WEB, not_due)
+    await checks.stop()
+    assert checks.checked == 0
+
+
 async def test_rollouts_that_are_due_together_share_a_question(
     checks: Checks, source: Source, woken: Woken
 ) -> None:
@@ -251,3 +268,23 @@ async def test_who_fills_a_query_waits_for_nobody(source: Source, woken: Woken) 
     await woken.wait(FULL)
     assert source.asked == [set(many)]
     await checks.stop()
+
+
+async def test_many_rollouts_are_looked_at_at_finer_slots() -> None:
+    steps = {"steps": [{"weight": 20, "hold": "24h"}], "progressDeadline": "48h"}
+    analysis = {"interval": "30s", "window": "30s"}
+    world = World(key=WEB, spec=spec(analysis=analysis, strategy=steps), now=NOW)
+    driver = Driver(world)
+    await driver.work()
+    world.now += timedelta(seconds=0.2)
+    world.edit(template=template("v2"))
+    await driver.work()
+    applied = driver.status.weight_applied_at
+    assert applied is not None
+    first, interval = applied + timedelta(seconds=30), timedelta(seconds=30)
+    assert (await driver.settle()).at == next_slot(first, interval)
+    other = situation({"weight_applied_at": NOW})  # not due yet
+    for number in range(2000):
+        driver.checks.start_if_due(Key("demo", f"other-{number}"), other)
+    finer = next_slot(first, interval, 2000)
+    assert (await driver.settle()).at == finer < next_slot(first, interval)

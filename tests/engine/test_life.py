@@ -241,6 +241,21 @@ async def test_weights_edited_by_hand_are_restored(driver: Driver) -> None:
     assert reasons(driver.world).count(Reason.DRIFT_REPAIRED) == 1
 
 
+async def test_a_deleted_canary_of_a_rejected_revision_comes_back_idle_and_is_told(
+    driver: Driver,
+) -> None:
+    driver.world.edit(template=template("v2"))
+    await at_weight(driver, 5)
+    driver.world.verdict = Verdict.FAIL
+    await until(driver, Phase.ROLLED_BACK)
+    status = driver.status
+    del driver.world.deployments["canary"]
+    await driver.pass_time(1)
+    assert driver.world.deployments["canary"].replicas == 0
+    assert driver.status == status
+    assert reasons(driver.world).count(Reason.DRIFT_REPAIRED) == 1
+
+
 async def test_a_rollout_without_hands_in_it_reports_no_drift(driver: Driver) -> None:
     driver.world.edit(template=template("v2"))
     await driver.pass_time(120)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 from canary_operator.playground.operator_process import OperatorProcess
 from canary_operator.playground.prometheus import Prometheus
@@ -41,8 +42,7 @@ class Ground:
         async with AsyncExitStack() as stack:
             gate = await stack.enter_async_context(Gate(self.cluster.access))
             access = gate.seen_from(self.account.access)
-            folder = self.folder / name
-            folder.mkdir()
+            folder = Path(mkdtemp(prefix=f"{name}-", dir=self.folder))  # a story is told often
             operator = OperatorProcess(
                 access.write_kubeconfig(folder / "kubeconfig"),
                 self.prometheus.url,

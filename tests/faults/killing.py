@@ -120,7 +120,8 @@ async def tell(ground: Ground, story: Story, name: str, kill: Boundary | None = 
                 stand.operator.check()
             finally:
                 reviving.cancel()
-                await asyncio.wait({reviving})
+                with suppress(asyncio.CancelledError):
+                    await reviving  # had it failed, nobody would have gone on with the story
             events = Counter(r for r in await release.event_reasons() if r not in EVIDENCE)
             end = await end_of(stand)
         return Told(end, events, weights, names, killed.is_set())

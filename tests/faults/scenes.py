@@ -1,7 +1,7 @@
 """What tests of faults have in common: rollouts, how they end, and what the operator asked."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +57,8 @@ class Gated:
 
     async def good_and_bad(self, **spec: Any) -> tuple[Release, Release]:
         """Return two rollouts whose first version serves; the second one's next version fails."""
-        good, bad = await asyncio.gather(*(self.bed.release(**(spec or QUICK)) for _ in range(2)))
+        patient = {**PATIENT, **spec}  # what takes long here is the machine, not the version
+        good, bad = await asyncio.gather(*(self.bed.release(**patient) for _ in range(2)))
         for release in (good, bad):
             await release.until_weight(0)
         bad.traffic.canary.error_rate = 1.0
@@ -93,11 +94,35 @@ async def check_ended(good: Release, bad: Release) -> None:
         assert weights <= {None, 0, 20, 50}, weights
 
 
-async def check_ends(gated: Gated, good: Release, bad: Release, most: int = MOST_REQUESTS) -> None:
-    """Release a good and a bad version; both end as they should, once, without a storm."""
+async def check_told_once(release: Release, reason: str) -> None:
+    """Check that there is one Event of a reason; it is sent some time after the status."""
+    await release.until_event(reason)
+    assert (await release.event_reasons()).count(reason) == 1
+
+
+async def check_ends(
+    gated: Gated,
+    good: Release,
+    bad: Release,
+    most: int = MOST_REQUESTS,
+    counts: Callable[[Request], bool] = lambda _: True,
+) -> None:
+    """Release a good and a bad version; both end as they should, once, without a storm.
+
+    Args:
+        gated: Where they live.
+        good: Ends promoted.
+        bad: Ends rolled back.
+        most: How many requests of the operator may be about one of them.
+        counts: Whether a request is one of those.
+    """
     before = len(gated.gate.requests.entries)
     await release_both(good, bad)
-    await check_ended(good, bad)
+    try:
+        await check_ended(good, bad)
+    except AssertionError as error:
+        error.add_note(told(gated.gate.requests.entries[before:]))
+        raise
     new = gated.gate.requests.entries[before:]
     watches = [request for request in new if request.user_agent.startswith(WATCHES)]
     assert len(watches) <= MOST_WATCHES, told(watches)
@@ -105,7 +130,9 @@ async def check_ends(gated: Gated, good: Release, bad: Release, most: int = MOST
         own = [
             request
             for request in new
-            if request.namespace == release.namespace and request.user_agent.startswith(OPERATOR)
+            if request.namespace == release.namespace
+            and request.user_agent.startswith(OPERATOR)
+            and counts(request)
         ]
         assert len(own) <= most, told(own)
 

@@ -1,9 +1,10 @@
 """An API server that refuses, asks for patience, or does not answer, for some time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,12 @@ from canary_operator.playground.client import MERGE
 from canary_operator.playground.local import ROLLOUTS
 from tests.faults.scenes import (
     LONG,
-    MOST_REQUESTS,
     PATIENT,
     QUICK,
     Gated,
     check_ended,
     check_ends,
+    check_told_once,
     release_both,
     told,
 )
@@ -32,12 +33,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 EXHAUSTIVE = pytest.mark.exhaustive
 
 STORM_SECONDS = 10.0
+FOUND_SECONDS = 30.0
+"""The check that comes first may see half of the good version and pass, and is not recorded."""
 FROZEN_SECONDS = 30.0
 MOST_TRIES = 20
 PATIENCE_SECONDS = 4
 MOST_PATIENT_TRIES = 12
 MOST_IN_OUTAGE = 150
-""" of all requests, those of watches included."""
+"""Of all requests, those of watches included."""
+MOST_ANSWERED = 45
+"""About one rollout where every second connection breaks; 12 to 31 were seen, 15 to 17 without."""
 
 
 @asynccontextmanager
@@ -75,14 +80,14 @@ async def test_a_conflict_storm_keeps_no_traffic_on_a_bad_canary(gated: Gated) -
     release = await under_way(gated)
     async with storm(gated, release) as touched:
         release.traffic.canary.error_rate = 1.0
-        await eventually(lambda: is_routed(release, 0))
+        await eventually(lambda: is_routed(release, 0), FOUND_SECONDS)
         first = len(touched)
         await stays(lambda: is_routed(release, 0), STORM_SECONDS)
         assert (await release.status())["phase"] == "Progressing"
         assert first <= len(touched) < MOST_TRIES, "the pauses between tries grow"
     status = await release.until_phase("RolledBack")
     assert [entry["reason"] for entry in status["history"]] == ["AnalysisFailed"]
-    assert (await release.event_reasons()).count("RolledBack") == 1
+    await check_told_once(release, "RolledBack")
 
 
 @EXHAUSTIVE
@@ -120,7 +125,7 @@ async def test_who_is_asked_for_patience_has_it(gated: Gated) -> None:
 
 @EXHAUSTIVE
 async def test_an_api_server_that_fails_for_some_time_is_outlived(gated: Gated) -> None:
-    good, bad = await gated.good_and_bad(**PATIENT)
+    good, bad = await gated.good_and_bad()
     await release_both(good, bad)
     number = gated.gate.faults.add(Fault(status=500))
     gated.gate.end_watches()
@@ -132,15 +137,28 @@ async def test_an_api_server_that_fails_for_some_time_is_outlived(gated: Gated) 
 
 @EXHAUSTIVE
 async def test_a_frozen_api_server_is_outlived(gated: Gated) -> None:
-    release, (good, bad) = await under_way(gated), await gated.good_and_bad(**PATIENT)
+    release, (good, bad) = await under_way(gated), await gated.good_and_bad()
     with gated.gate.frozen(), gated.counted(MOST_IN_OUTAGE):
         await release_both(good, bad)
         release.traffic.canary.error_rate = 1.0
         await stays(lambda: is_routed(release, 20), FROZEN_SECONDS)
     await release.until_weight(0)
     await release.until_phase("RolledBack")
-    assert (await release.event_reasons()).count("RolledBack") == 1
+    await check_told_once(release, "RolledBack")
     await check_ended(good, bad)
+
+
+async def just_checked(release: Release) -> None:
+    """Wait for a check to be recorded: what happens from now on is all that the next one sees.
+
+    Were it half of a good version, it would pass, and first its record would hang, for ten seconds.
+    """
+    before = await release.status()
+    await release.until(lambda status: status["metrics"] and _at(status) != _at(before))
+
+
+def _at(status: Mapping[str, Any]) -> list[str]:
+    return [metric["measuredAt"] for metric in status["metrics"]]
 
 
 @EXHAUSTIVE
@@ -152,20 +170,22 @@ async def test_a_frozen_api_server_is_outlived(gated: Gated) -> None:
 async def test_frozen_status_writes_keep_no_traffic_on_a_bad_canary(
     gated: Gated, seconds: float
 ) -> None:
-    release, bystander = await under_way(gated), await gated.bed.release(**QUICK)
+    release, bystander = await under_way(gated), await gated.bed.release(**PATIENT)
 
     def fits(request: Request) -> bool:
         return request.subresource == "status" and request.namespace == release.namespace
 
+    await just_checked(release)
     with gated.gate.frozen(fits):
         release.traffic.canary.error_rate = 1.0
         await bystander.apply(template=template("v2"))
         await eventually(lambda: is_routed(release, 0))
         assert (await release.status())["phase"] == "Progressing"
         await stays(lambda: is_routed(release, 0), seconds)
-        assert (await bystander.status())["weight"] > 0 or (await bystander.status())["history"]
+        await bystander.until(lambda s: s.get("weight") or s.get("history"))
     status = await release.until_phase("RolledBack")
     assert [entry["reason"] for entry in status["history"]] == ["AnalysisFailed"]
+    await check_told_once(release, "RolledBack")
     status = await bystander.until(lambda s: s["phase"] == "Stable" and s.get("history"))
     assert [entry["outcome"] for entry in status["history"]] == ["Promoted"]
 
@@ -187,5 +207,7 @@ class EverySecond(Faults):
 async def test_every_second_connection_breaks(gated: Gated, after: bool) -> None:
     good, bad = await gated.good_and_bad()
     gated.gate.faults = EverySecond(after=after)
-    await check_ends(gated, good, bad, most=2 * MOST_REQUESTS)  # each is sent twice
+    # Half of all are not answered, and sent again at once. Which rollout's those are is chance:
+    # both may take turns so that most are one's. So those that were answered are counted.
+    await check_ends(gated, good, bad, MOST_ANSWERED, lambda request: request.code > 0)
     assert gated.gate.faults.count > 20

@@ -46,7 +46,9 @@ class Events(RuleBasedStateMachine):
     # How it begins.
 
     @initialize(
-        begins=st.sampled_from(["new", "on trial", "on trial", "promoting", "rolled back"]),
+        begins=st.sampled_from(
+            ["new", "on trial", "on trial", "promoting", "promoting", "rolled back"]
+        ),
         pod_start=st.sampled_from([0, 3]),
         pace=st.sampled_from([0, 2, 6, 12]),
         verdict=st.sampled_from([Verdict.PASS, Verdict.PASS, *Verdict]),

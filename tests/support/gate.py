@@ -11,8 +11,9 @@ change what watches tell, and answer lists as they were.
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Self
@@ -28,12 +29,12 @@ from canary_operator.playground.api.paths import split
 from canary_operator.playground.api.requests import Request, RequestLog
 from canary_operator.playground.client import Manifest
 from tests.support.counting import READS
+from tests.support.hang_up import HungUpError, abort, carry_out, decoded, passed_on
 from tests.support.realplane import Access
 
 LARGEST_BODY = 8 << 20
-NOT_PASSED_ON = frozenset(
-    {"host", "connection", "transfer-encoding", "content-length", "keep-alive", "accept-encoding"}
-)
+DISCOVERY = "discovery"
+"""Stands for the resource where a client asks which resources there are, or for the version."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,6 @@ Telling = Callable[[Request, Manifest], list[Manifest]]
 """Called with each event of a watch; returns what is told instead."""
 
 Fits = Callable[[Request], bool]
-
-
-class _HungUpError(Exception):
-    """The connection to the client was closed without an answer."""
 
 
 async def _goes_on(_: Write) -> bool:
@@ -92,7 +89,7 @@ class Gate:
     """Answers to lists, by path and query, that are given instead of new ones."""
 
     _frozen: dict[asyncio.Event, Fits] = field(default_factory=dict)
-    _watches: set[asyncio.Task[None]] = field(default_factory=set)
+    _watches: dict[asyncio.Task[None], Request] = field(default_factory=dict)
     _asked_lists: dict[str, dict[str, str]] = field(default_factory=dict)
 
     async def __aenter__(self) -> Self:
@@ -147,6 +144,10 @@ class Gate:
         for watch in self._watches:
             watch.cancel()
 
+    def watched(self) -> Counter[str]:
+        """Return the resources that are watched now, each with the number of its watches."""
+        return Counter(request.resource for request in self._watches.values())
+
     async def lists_of_now(self) -> dict[str, bytes]:
         """Return the present answers to every list that was asked for through the gate."""
         taken = {}
@@ -158,20 +159,16 @@ class Gate:
     async def _handle(self, http: web.Request) -> web.StreamResponse:
         path = split([part for part in http.path.split("/") if part])
         body = await http.read()
-        if path is None or not path.rest:  # discovery, versions
-            with suppress(_HungUpError):
-                return await self._forwarded(http, body)
-            return web.Response()
-        request = described(http, path)
+        request = described(http, path) if path and path.rest else _discovering(http)
         passing = _Passing(http, request, body, self.faults.hit(request))
         if request.verb not in READS:
-            passing.write = Write(len(self.writes), request, _decoded(body))
+            passing.write = Write(len(self.writes), request, decoded(body))
             self.writes.append(passing.write)
         try:
             response = await self._passed(passing)
         except APIError as error:
             response = refusal(error)
-        except _HungUpError:
+        except HungUpError:
             self.requests.add(request)
             return web.Response()  # that nobody gets
         if request.verb != "watch" or response.status >= HTTPStatus.BAD_REQUEST:
@@ -184,14 +181,14 @@ class Gate:
         if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
         if fault is not None and not fault.after:
-            _break(fault, passing.http)
+            carry_out(fault, passing.http)
         if passing.write and not await self.before(passing.write):
-            _abort(passing.http)
+            abort(passing.http)
         response = await self._served(passing)
         if passing.write and not await self.after(passing.write):
-            _abort(passing.http)
+            abort(passing.http)
         if fault is not None and fault.after:
-            _break(fault, passing.http)
+            carry_out(fault, passing.http)
         return response
 
     async def _served(self, passing: _Passing) -> web.StreamResponse:
@@ -199,7 +196,7 @@ class Gate:
         if request.verb == "watch":
             return await self._watched(passing)
         if request.verb == "list":
-            self._asked_lists[http.path_qs] = _passed_on(http.headers)
+            self._asked_lists[http.path_qs] = passed_on(http.headers)
             if http.path_qs in self.lists:
                 content = self.lists[http.path_qs]
                 return web.Response(body=content, content_type="application/json")
@@ -208,7 +205,7 @@ class Gate:
     async def _forwarded(self, http: web.Request, body: bytes) -> web.StreamResponse:
         async with self._asked(http, body) as answer:
             content = await answer.read()
-            headers = _passed_on(answer.headers)
+            headers = passed_on(answer.headers)
             headers.pop("Content-Encoding", None)
             return web.Response(body=content, status=answer.status, headers=headers)
 
@@ -219,12 +216,12 @@ class Gate:
             async with self._session.request(
                 http.method,
                 self.upstream.url + http.path_qs,
-                headers=_passed_on(http.headers),
+                headers=passed_on(http.headers),
                 data=body or None,
             ) as answer:
                 yield answer
         except aiohttp.ClientError:
-            _abort(http)
+            abort(http)
 
     async def _watched(self, passing: _Passing) -> web.StreamResponse:
         """Pass on a watch, line by line."""
@@ -242,22 +239,24 @@ class Gate:
             response.enable_chunked_encoding()
             await response.prepare(http)
             limit = fault.drop_watch_after if fault is not None else None
-            copying = asyncio.create_task(self._copy(answer, response, passing.request))
-            self._watches.add(copying)
-            copying.add_done_callback(self._watches.discard)
+            copying = asyncio.create_task(self._copy(answer, response, passing))
+            self._watches[copying] = passing.request
+            copying.add_done_callback(self._watches.pop)
             _, going_on = await asyncio.wait({copying}, timeout=limit)
             if going_on:
                 copying.cancel()
-                _abort(http)
+                abort(http)
             return response
 
     async def _copy(
-        self, answer: aiohttp.ClientResponse, response: web.StreamResponse, request: Request
+        self, answer: aiohttp.ClientResponse, response: web.StreamResponse, passing: _Passing
     ) -> None:
         try:
             async for line in lines_of(answer.content):
-                await self.until_thawed(request)
-                await response.write(self._told(request, line))
+                await self.until_thawed(passing.request)
+                if passing.http.transport is None:
+                    return
+                await response.write(self._told(passing.request, line))
         except (ConnectionResetError, aiohttp.ClientError):
             pass  # an end went away, which is how watches end
 
@@ -274,26 +273,7 @@ class Gate:
                 await thawed.wait()
 
 
-def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in headers.items() if name.lower() not in NOT_PASSED_ON}
-
-
-def _decoded(body: bytes) -> Any:
-    """Return a body as data; none of a request without one."""
-    return json.loads(body) if body else None
-
-
-def _break(fault: Fault, http: web.Request) -> None:
-    """Carry out a fault that takes the answer away."""
-    if fault.reset:
-        _abort(http)
-    error = fault.error()
-    if error is not None:
-        raise error
-
-
-def _abort(http: web.Request) -> None:
-    """Close the connection without an answer."""
-    if http.transport is not None:
-        http.transport.abort()
-    raise _HungUpError
+def _discovering(http: web.Request) -> Request:
+    """Return what a request asks for that is about no resource."""
+    agent = http.headers.get("User-Agent", "")
+    return Request(agent, http.method.lower(), "", DISCOVERY, "", "", "", dry_run=False)

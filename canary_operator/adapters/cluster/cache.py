@@ -2,11 +2,14 @@
 
 A write goes into the cache with the server's answer, so the tick after it sees it even when the
 watch lags. The newer version of an object wins; what a watch repeats or tells late is ignored.
+
+Names and uids are interned: a rollout has about ten objects, which all name it and its namespace.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from sys import intern
 from typing import Any, Generic, TypeVar
 
 from canary_operator.adapters.cluster.seen import (
@@ -56,14 +59,14 @@ class Held(Generic[Content]):
 def own_key(body: Mapping[str, Any]) -> Key | None:
     """Return which CanaryRollout `body` is."""
     meta = body["metadata"]
-    return Key(meta["namespace"], meta["name"])
+    return Key(intern(meta["namespace"]), intern(meta["name"]))
 
 
 def labelled_key(body: Mapping[str, Any]) -> Key | None:
     """Return which CanaryRollout the label of an object names."""
     meta = body["metadata"]
     name = (meta.get("labels") or {}).get(ROLLOUT_LABEL)
-    return Key(meta["namespace"], name) if name else None
+    return Key(intern(meta["namespace"]), intern(name)) if name else None
 
 
 class ObjectCache(Generic[Content]):
@@ -77,7 +80,7 @@ class ObjectCache(Generic[Content]):
         self._see = see
         self._key_of = key_of
         self._held: dict[Place, Held[Content]] = {}
-        self._by_rollout: dict[Key, dict[Place, Held[Content]]] = {}
+        self._by_rollout: dict[Key, tuple[Held[Content], ...]] = {}
         self._news: dict[Place, int] = {}
         self._graves: OrderedDict[str, int] = OrderedDict()
         self._removal_listeners: list[Callable[[Place], None]] = []
@@ -100,7 +103,7 @@ class ObjectCache(Generic[Content]):
 
     def of(self, key: Key) -> list[Held[Content]]:
         """Return the objects that name `key` as their rollout."""
-        return list(self._by_rollout.get(key, {}).values())
+        return list(self._by_rollout.get(key, ()))
 
     def saw(self, event_type: str | None, body: Mapping[str, Any]) -> Key | None:
         """Take in what a watch said.
@@ -149,7 +152,7 @@ class ObjectCache(Generic[Content]):
             self._remove(known)
         self._held[place] = held
         if held.rollout is not None:
-            self._by_rollout.setdefault(held.rollout, {})[place] = held
+            self._by_rollout[held.rollout] = (*self._by_rollout.get(held.rollout, ()), held)
         if is_news or not same:
             self._news[place] = held.version
         return held
@@ -168,28 +171,35 @@ class ObjectCache(Generic[Content]):
         self._held.pop(place, None)
         self._news.pop(place, None)
         if held.rollout is not None:
-            mates = self._by_rollout.get(held.rollout, {})
-            mates.pop(place, None)
-            if not mates:
-                self._by_rollout.pop(held.rollout, None)
+            mates = self._by_rollout.pop(held.rollout, ())
+            left = tuple(mate for mate in mates if mate is not held)
+            if left:
+                self._by_rollout[held.rollout] = left
 
     def _tell_removal(self, held: Held[Content]) -> None:
         for listener in self._removal_listeners:
             listener(_place(held))
 
     def read(self, body: Mapping[str, Any]) -> Held[Content]:
-        """Return `body` in the form of this cache, without keeping it."""
+        """Return `body` in the form of this cache, without keeping it.
+
+        What is known already, as from the answer to a write that a watch repeats, is not read.
+        """
         meta = body["metadata"]
+        version = int(meta["resourceVersion"])
+        known = self._held.get((meta["namespace"], meta["name"]))
+        if known is not None and (known.uid, known.version) == (meta["uid"], version):
+            return known
         references = meta.get("ownerReferences") or ()
         owner = next((ref for ref in references if ref.get("controller")), None)
         return Held(
-            namespace=meta["namespace"],
-            name=meta["name"],
+            namespace=intern(meta["namespace"]),
+            name=intern(meta["name"]),
             uid=meta["uid"],
-            version=int(meta["resourceVersion"]),
+            version=version,
             rollout=self._key_of(body),
-            owner_uid=owner["uid"] if owner else None,
-            owner=f"{owner['kind']} {owner['name']}" if owner else "",
+            owner_uid=intern(owner["uid"]) if owner else None,
+            owner=intern(f"{owner['kind']} {owner['name']}") if owner else "",
             content=self._see(body),
         )
 
@@ -208,6 +218,14 @@ class Caches:
         self.records = ObjectCache[SeenRecord](see_record)
         self.pods = ObjectCache[SeenPod](see_pod)
         self.virtual_services = ObjectCache[SeenManifest](see_manifest)
+
+    def versions_of(self, key: Key) -> tuple[int, ...]:
+        """Return the versions of everything that a rollout owns, but for its pods.
+
+        The same ones again mean that nothing was changed, made or deleted since.
+        """
+        owned = (self.deployments, self.services, self.records, self.virtual_services)
+        return tuple(held.version for cache in owned for held in cache.of(key))
 
     def all_rollouts(self) -> list[Key]:
         """Return every CanaryRollout that was seen."""

@@ -78,11 +78,12 @@ class Convergence:
 
     def written(self, place: Place, wish: Any, answer: Any) -> None:
         """Remember a write and what the server made of it."""
-        now, digest = self._clock(), _digest(wish)
+        now, digest, answered = self._clock(), _digest(wish), _digest(answer)
         past = self._past.get(place)
         again = past is not None and past.wish == digest and now - past.written_at <= _soon(past)
         writes = past.writes + 1 if past and again else 1
-        self._past[place] = _Past(digest, _digest(answer), writes, now)
+        same = digest if answered == digest else answered  # mostly; then it is kept once
+        self._past[place] = _Past(digest, same, writes, now)
 
     def forget(self, place: Place) -> None:
         """Drop what is remembered of an object that is gone."""

@@ -21,12 +21,12 @@ class ClusterRollouts:
 
     def __init__(self, client: Client, caches: Caches) -> None:
         self._client = client
-        self._cache = caches.rollouts
+        self._caches, self._cache = caches, caches.rollouts
 
     def get(self, key: Key) -> Rollout | None:
         """Return the rollout as last seen, to be looked at now; None when it is gone."""
         held = self._cache.take(key.namespace, key.name)
-        return _rollout(key, held) if held is not None else None
+        return _rollout(key, held, self._caches.versions_of(key)) if held is not None else None
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
         """Merge `patch` into the status, if the rollout is still as `rollout` says."""
@@ -69,7 +69,7 @@ class ClusterRollouts:
             self._cache.drop(held)
 
 
-def _rollout(key: Key, held: Held[SeenRollout]) -> Rollout:
+def _rollout(key: Key, held: Held[SeenRollout], versions: tuple[int, ...]) -> Rollout:
     seen = held.content
     return Rollout(
         key=key,
@@ -81,4 +81,5 @@ def _rollout(key: Key, held: Held[SeenRollout]) -> Rollout:
         request=seen.request,
         deleting=seen.deleting,
         created=seen.created,
+        objects=(held.uid, versions),
     )

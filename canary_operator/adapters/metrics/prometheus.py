@@ -19,7 +19,7 @@ from canary_operator.adapters.metrics.errors import (
     RejectedQueryError,
     UnreadableAnswerError,
 )
-from canary_operator.adapters.metrics.lanes import CustomLanes, Lane
+from canary_operator.adapters.metrics.lanes import CustomLanes, Lane, Runs
 from canary_operator.adapters.metrics.slices import Slice, past_slice
 from canary_operator.domain.clumping import WINDOWS
 from canary_operator.domain.counts import Buckets, Count, Durations, Traffic
@@ -225,18 +225,26 @@ class PrometheusMetrics:
         """Return the values of a rollout's own query."""
         rendered = self._rendered(promql, measure.key, measure.spec)
         lane = self._custom.of((measure.key, name))
-        return [row.value for row in await self._client.query(rendered, measure.about.at, lane)]
+        return [row.value for row in await self._ask_custom(rendered, measure.about.at, lane)]
 
     async def _try(self, key: Key, spec: RolloutSpec, index: int, promql: str) -> None:
         try:
             rendered = self._rendered(promql, key, spec)
-            await self._client.query(rendered, datetime.now(UTC), self._aside)
+            await self._ask_custom(rendered, datetime.now(UTC), self._aside)
         except RejectedQueryError as error:
             if error.malformed:
                 field = f"spec.analysis.metrics[{index}].query.promql"
                 raise InvalidSpecError(f"{field}: {error}.") from error
         except MetricsError:
             pass  # nothing was said about the query
+
+    async def _ask_custom(self, query: str, at: datetime, lane: Runs) -> list[Row]:
+        """Ask what a user wrote, who can correct it."""
+        try:
+            return await self._client.query(query, at, lane)
+        except RejectedQueryError as error:
+            words = f"{error}; try the query in Prometheus, and correct it"
+            raise RejectedQueryError(words, malformed=error.malformed) from error
 
     def _rendered(self, promql: str, key: Key, spec: RolloutSpec) -> str:
         allowed = self._settings.custom_queries

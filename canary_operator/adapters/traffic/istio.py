@@ -27,7 +27,7 @@ from canary_operator.domain.errors import (
     HostConflictError,
     RouterUnavailableError,
 )
-from canary_operator.domain.reasons import Reason
+from canary_operator.domain.reasons import REASONS, Reason
 from canary_operator.domain.situation import RouteState
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import RouteTarget
@@ -80,7 +80,7 @@ class IstioRouter:
             exists=True,
             weight=canary_weight(manifest["spec"], rollout.key, self._domain),
             rejected=annotations.get(REJECTED_ANNOTATION) or None,
-            rejected_because=Reason(because) if because in set(Reason) else None,
+            rejected_because=Reason(because) if because in REASONS else None,
             hosts=frozenset(manifest["spec"].get("hosts") or ()),
         )
 

@@ -1,7 +1,7 @@
 """The whole `spec` of a CanaryRollout."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from canary_operator.domain.spec.problems import find_problems, sentence
 from canary_operator.domain.spec.schema import Written
 from canary_operator.domain.spec.service import ServiceSpec
 from canary_operator.domain.spec.strategy import Strategy
-from canary_operator.domain.spec.template import PodTemplate
+from canary_operator.domain.spec.template import NO_PODS, PodTemplate
 from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
 
 INT32 = 2**31 - 1
@@ -41,6 +41,13 @@ class RolloutSpec(Written):
 
     analysis: Analysis = Analysis()
     """How the canary is judged; by its success rate when left out."""
+
+    def without_pods(self) -> Self:
+        """Return the spec without its template, which takes most of the memory.
+
+        Decisions do not look at it, and Deployments are made from records.
+        """
+        return self.model_copy(update={"template": NO_PODS})
 
 
 NAME = text(

@@ -94,3 +94,7 @@ class PodTemplate(Written):
     def annotations(self) -> Mapping[str, str]:
         """Annotations that the user gave the pods."""
         return self.metadata.annotations
+
+
+NO_PODS = PodTemplate.model_construct(spec=PodSpec.model_construct(containers=()))
+"""In the place of a template that nobody there asks for."""

@@ -100,7 +100,7 @@ async def stream(store: Store, wanted: WatchRequest) -> AsyncIterator[bytes]:
             try:
                 change = await _next(queue, min(left, BOOKMARK_SECONDS))
             except TimeoutError:
-                if wanted.bookmarks:
+                if wanted.bookmarks and queue.empty():  # it may have come with the end of the wait
                     yield _bookmark(wanted, store.rv)
                 continue
             if change is None:

@@ -1,5 +1,7 @@
 """What the caches remember, and whom they wake."""
 
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -224,3 +226,68 @@ def test_a_quota_that_is_used_up_is_trouble() -> None:
     caches.deployments.saw(None, deployment(conditions=[condition]))
     expected = "FailedCreate: pods are forbidden: exceeded quota: q"
     assert workloads.track(rollout(), "stable").trouble == expected
+
+
+def test_what_is_known_is_not_read_again() -> None:
+    read: list[str] = []
+
+    def see(seen: Mapping[str, Any]) -> SeenDeployment:
+        read.append(seen["metadata"]["resourceVersion"])
+        return see_deployment(seen)
+
+    cache = ObjectCache[SeenDeployment](see)
+    cache.learned(body(3))
+    assert cache.saw("MODIFIED", body(3)) == WEB
+    cache.saw("MODIFIED", body(4))
+    cache.saw("DELETED", body(4))
+    assert read == ["3", "4"]
+    assert len(cache) == 0
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        pytest.param(lambda caches, one: caches.deployments.saw("MODIFIED", one(2)), id="changed"),
+        pytest.param(lambda caches, one: caches.services.saw("DELETED", one(2)), id="deleted"),
+        pytest.param(lambda caches, one: caches.records.learned(one(2)), id="written"),
+        pytest.param(
+            lambda caches, one: caches.virtual_services.saw("ADDED", one(3, name="other")),
+            id="one more",
+        ),
+        pytest.param(
+            lambda caches, one: caches.deployments.saw("MODIFIED", one(2, labels={})),
+            id="no more the rollout's",
+        ),
+        pytest.param(
+            lambda caches, one: caches.services.saw("ADDED", one(2, uid="u2")), id="made anew"
+        ),
+    ],
+)
+def test_versions_tell_of_every_change_of_what_a_rollout_owns(
+    happens: Callable[[Caches, Callable[..., dict[str, Any]]], object],
+) -> None:
+    caches = Caches()
+    for cache in (caches.deployments, caches.services, caches.records, caches.virtual_services):
+        cache.saw("ADDED", body(1))
+    before = caches.versions_of(WEB)
+    assert before == caches.versions_of(WEB)
+    caches.pods.saw("ADDED", pod("web-1", 9))
+    assert before == caches.versions_of(WEB), "a rollout with many pods is not compared for each"
+    happens(caches, body)
+    assert before != caches.versions_of(WEB)
+
+
+def test_objects_of_one_rollout_share_their_names() -> None:
+    """Two thousand rollouts have twenty thousand objects, each read from a text of its own."""
+    caches = Caches()
+    text = json.dumps(body(1))
+    for cache in (caches.deployments, caches.virtual_services):
+        cache.saw("ADDED", json.loads(text))
+    one, other = caches.deployments.of(WEB)[0], caches.virtual_services.of(WEB)[0]
+    assert one.rollout is not None
+    assert other.rollout is not None
+    assert one.namespace is other.namespace is one.rollout.namespace
+    assert one.name is other.name
+    assert one.rollout.name is other.rollout.name
+    assert one.owner is other.owner
+    assert one.owner_uid is other.owner_uid

@@ -136,7 +136,9 @@ async def test_a_bad_answer(case: str, check: dict[str, Any]) -> None:
     async with source(reply, timeout=QUICK if outcome is TIMEOUT else PATIENT) as made:
         judged = await made.judge(check)
     assert (judged.verdict, judged.value) == (Verdict.INCONCLUSIVE, None)
-    assert judged.message == f"{check['name']}: {words}"
+    own = outcome is REJECTED and check is CARTS  # only who wrote a query can correct it
+    hint = "; try the query in Prometheus, and correct it" if own else ""
+    assert judged.message == f"{check['name']}: {words}{hint}"
     assert set(made.outcomes) == {outcome}
     queries = [asked.promql for asked in made.pretender.asked]
     assert len(queries) == len(set(queries)), "nothing is tried twice"

@@ -116,7 +116,7 @@ async def test_the_life_of_a_canary(rig: Rig) -> None:
     assert typo.verdict is Verdict.INCONCLUSIVE
     assert typo.message == (
         'typo: Prometheus rejected the query: invalid parameter "query": '
-        "1:10: parse error: unclosed left parenthesis"
+        "1:10: parse error: unclosed left parenthesis; try the query in Prometheus, and correct it"
     )
 
     rig.count("stable", 400)

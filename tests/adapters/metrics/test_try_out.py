@@ -51,7 +51,8 @@ async def test_a_query_that_cannot_be_parsed_is_refused_with_its_position() -> N
     async with source(reply) as made:
         said = await refusal(made, SUCCESS_RATE, CARTS, custom("sum(typo"))
     assert said == (
-        f"spec.analysis.metrics[2].query.promql: Prometheus rejected the query: {PARSE_ERROR}."
+        f"spec.analysis.metrics[2].query.promql: Prometheus rejected the query: {PARSE_ERROR}; "
+        "try the query in Prometheus, and correct it."
     )
 
 
@@ -83,7 +84,8 @@ async def test_a_query_that_gives_no_number_is_refused(reply: Reply, words: str)
     async with source(reply) as made:
         said = await refusal(made, CARTS)
     assert said == (
-        f"spec.analysis.metrics[0].query.promql: the query {words} where a number is expected."
+        f"spec.analysis.metrics[0].query.promql: the query {words} where a number is expected; "
+        "try the query in Prometheus, and correct it."
     )
 
 

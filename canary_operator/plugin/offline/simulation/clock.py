@@ -1,8 +1,8 @@
 """Moments of a rollout that is played: when it begins, and what the status can tell of times."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from canary_operator.domain.looks import slot_of
+from canary_operator.domain.looks import next_slot, slot_of
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.plugin.offline.simulation.chance import Chance
 from canary_operator.plugin.offline.simulation.setup import Setup
@@ -12,9 +12,6 @@ BEFORE = timedelta(minutes=10)
 """How long stable serves, at least, before the rollout begins."""
 
 MILLISECOND = timedelta(milliseconds=1)
-
-_GRID = datetime(2000, 1, 1, tzinfo=UTC)
-"""A moment at which checks of every interval are made; see `domain.looks`."""
 
 
 def any_start(setup: Setup, spec: RolloutSpec, chance: Chance) -> datetime:
@@ -34,8 +31,8 @@ def aligned_start(setup: Setup, spec: RolloutSpec, late: float) -> datetime:
     analysis = spec.analysis
     window = analysis.resolved_window(setup.scrape_interval)
     first = _earliest(setup) + (analysis.interval if analysis.comparison else window)
-    slot = slot_of(analysis.interval)
-    return whole_milliseconds(_earliest(setup) + (_GRID - first) % slot + late * slot)
+    aligned = _earliest(setup) + (next_slot(first, analysis.interval) - first)
+    return whole_milliseconds(aligned + late * slot_of(analysis.interval))
 
 
 def whole_milliseconds(moment: datetime) -> datetime:
