@@ -61,8 +61,14 @@ class Part(StrEnum):
                 return self
 
 
-async def carry_out(
-    decision: Decision, rollout: Rollout, at: Situation, ports: Ports, *, reached: bool = False
+async def carry_out(  # noqa: PLR0913 - what is known of the world comes from two sides
+    decision: Decision,
+    rollout: Rollout,
+    at: Situation,
+    ports: Ports,
+    *,
+    reached: bool = False,
+    unsure: bool = False,
 ) -> Applied:
     """Make the world what `decision` asks for; safe to repeat after a crash.
 
@@ -72,6 +78,7 @@ async def carry_out(
         at: What the decision was made from.
         ports: The world.
         reached: Whether the rollout's objects are known to be as asked, so that none is compared.
+        unsure: Whether a record of this very rollout may have been made without our knowing.
 
     Raises:
         ConflictError: the rollout changed since it was read; decide anew.
@@ -85,12 +92,19 @@ async def carry_out(
         if error is not None:
             decision = _not_taken(decision, at, error)
     recorded = await _record(decision.status, rollout, ports)
+    if unsure and not recorded and _raises(target.route, at):
+        # What is recorded may be less by now, and a raise is recorded before it is done.
+        await ports.rollouts.write_status(rollout, {"weight": decision.status.weight})
     for notice in decision.notices:
         ports.events.tell(rollout, notice)
     left = await _remove_request(decision, rollout, ports)
     if error is None and not reached:
         error = await shaping.everything(target, traffic_done=decision.traffic_first)
     return Applied(decision, recorded, error or left, tuple(shaping.written))
+
+
+def _raises(target: RouteTarget | None, at: Situation) -> bool:
+    return target is not None and target.weight > (at.route.weight or 0)
 
 
 async def _remove_request(

@@ -76,6 +76,16 @@ class _Reached:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Unsure:
+    """A decision that may have been recorded: no answer came, or one that speaks of a change."""
+
+    version: str
+    """Of the rollout that it was made from; once another one is seen, it is known what became."""
+    situation: Situation
+    decision: Decision
+
+
 class Ticker:
     """Runs ticks. What it keeps in memory only saves work: a restart loses nothing that matters."""
 
@@ -95,8 +105,7 @@ class Ticker:
         self._acceptor = Acceptor(ports, settings)
         self._troubles: dict[Key, _Trouble] = {}
         self._reached: dict[Key, _Reached] = {}
-        self._unsure: dict[Key, deque[tuple[Situation, Decision]]] = {}
-        """Decisions that may have been recorded: no answer came, or one that speaks of a change."""
+        self._unsure: dict[Key, deque[_Unsure]] = {}
 
     async def tick(self, key: Key) -> Next:
         """Look at one rollout and do what is due.
@@ -128,9 +137,12 @@ class Ticker:
         known = self._reached.get(key)
         reached = known is not None and known.is_still(rollout, decision.target, acceptance)
         self._look_on(key, situation)
-        unsure = self._unsure.setdefault(key, deque(maxlen=MOST_UNSURE))
-        unsure.append((situation, decision))
-        applied = await carry_out(decision, rollout, situation, self._ports, reached=reached)
+        before = self._unsure.setdefault(key, deque(maxlen=MOST_UNSURE))
+        unsure = any(one.version == rollout.resource_version for one in before)
+        before.append(_Unsure(rollout.resource_version, situation, decision))
+        applied = await carry_out(
+            decision, rollout, situation, self._ports, reached=reached, unsure=unsure
+        )
         self._unsure.pop(key, None)
         decision = applied.decision
         write_down(key, situation, decision)
@@ -144,11 +156,11 @@ class Ticker:
 
     def _tell_late(self, rollout: Rollout, recorded: RolloutStatus) -> None:
         """Tell of a decision whose record was made, although its answer was lost."""
-        for situation, decision in self._unsure.get(rollout.key, ()):
-            if _essence(decision.status) == _essence(recorded):
+        for one in self._unsure.get(rollout.key, ()):
+            if _essence(one.decision.status) == _essence(recorded):
                 del self._unsure[rollout.key]
-                write_down(rollout.key, situation, decision)
-                for notice in decision.notices:
+                write_down(rollout.key, one.situation, one.decision)
+                for notice in one.decision.notices:
                     self._ports.events.tell(rollout, notice)
                 return
 

@@ -25,9 +25,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Note for each tick whether it compared the rollout's objects."""
     found: list[bool] = []
 
-    async def noted(*decided: object, reached: bool) -> object:
+    async def noted(*decided: object, reached: bool, **known: object) -> object:
         found.append(not reached)
-        return await carry_out(*decided, reached=reached)  # type: ignore[arg-type]
+        return await carry_out(*decided, reached=reached, **known)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tick, "carry_out", noted)
     return found

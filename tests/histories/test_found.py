@@ -242,3 +242,24 @@ async def test_a_rollback_that_only_left_its_mark_counts_the_check_that_failed()
     (ended,) = [one for one in status(stage).history if one.outcome is Outcome.ROLLED_BACK]
     assert ended.reason == "AnalysisFailed"
     assert status(stage).failed_checks == stage.world.spec["analysis"]["failureLimit"] + 1
+
+
+async def test_nothing_is_raised_while_a_lower_weight_may_have_been_recorded() -> None:
+    stage = Stage()
+    await stage.pass_time(10)
+    stage.edit(template=template("v2"))
+    await stage.pass_time(3)
+    stage.edit_weight(90)
+    await stage.work()  # set back, so that the status says all that there is to say
+    stage.held_back.add("rollouts")
+
+    def lose_the_answer() -> None:
+        raise AWAY
+
+    stage.traps.append(Trap(1, lose_the_answer, after=True, of="status"))
+    stage.fail_pods("canary", 8, "crash")
+    await stage.work()  # the pod is back at once; the witness looks at the order of the writes
+    assert (status(stage).weight, stage.world.route.weight) == (0, 0)
+    stage.held_back.clear()
+    await stage.pass_time(1)
+    assert (status(stage).weight, stage.world.route.weight) == (5, 5)
