@@ -122,7 +122,7 @@ class _Shaping:
         """Deployments, then Services, then the router: capacity before traffic."""
         try:
             await self._records()
-            for track, wanted in (("stable", target.stable), ("canary", target.canary)):
+            for track, wanted in self._in_order(target):
                 if wanted is not None:
                     await self._track(track, wanted)
             if self.at.wanted is not None and target.stable is not None:
@@ -131,6 +131,15 @@ class _Shaping:
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
         return None if traffic_done else await self.route(target.route)
+
+    def _in_order(self, target: Target) -> tuple[tuple[str, TrackTarget | None], ...]:
+        """Return the canary first where it loses pods.
+
+        Where pods are traffic, its share would rise if those of stable went before.
+        """
+        stable, canary = ("stable", target.stable), ("canary", target.canary)
+        fewer = target.canary is not None and target.canary.replicas < self.at.canary.replicas
+        return (canary, stable) if fewer else (stable, canary)
 
     async def _records(self) -> None:
         """Keep what the tracks are built from, and what a rollback may go back to."""
