@@ -155,7 +155,12 @@ def check_router(spec: RolloutSpec, recorded: Mapping[str, Any]) -> None:
 
 def doubts_about(spec: RolloutSpec) -> Iterator[str]:
     """Yield a sentence for each value that is allowed but probably not meant."""
+    yield from shares_for_percentages(spec)
     yield from _shares_that_differ(spec)
+
+
+def shares_for_percentages(spec: RolloutSpec) -> Iterator[str]:
+    """Yield a sentence for each percentage that looks like a share of 1."""
     for index, metric in enumerate(spec.analysis.metrics):
         rate, latency = metric.success_rate, metric.latency
         written = {

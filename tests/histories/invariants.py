@@ -75,14 +75,19 @@ def _raise_is_earned(at: Write) -> Iterator[Complaint]:
 def i2_pods_are_no_more_than_was_earned(at: Write) -> Iterator[Complaint]:
     """Without a mesh, the canary's pods behind an open Service are its share."""
     weight = at.after.route.weight
-    if not at.seen.pods_are_traffic or at.name not in {"canary", "route"} or not weight:
+    if not at.seen.pods_are_traffic or not weight or at.after.status.phase not in ON_TRIAL:
         return
     earned, pods = at.facts.earned.get(at.after.trial, 0), at.after.canary.replicas
-    rises = at.name == "route" or pods > at.before.canary.replicas
+    beside = at.after.stable.replicas if at.name == "stable" else at.seen.replicas
+    rises = {
+        "route": True,
+        "canary": pods > at.before.canary.replicas,
+        "stable": beside < min(at.before.stable.replicas, at.seen.stable.replicas),
+    }
     known = at.after.canary.revision == at.after.status.canary_revision
-    share = share_of_pods(at.seen.replicas, pods)
-    if rises and known and share > earned:
-        yield f"{pods} pods beside {at.seen.replicas} are {share} %, {earned} % were earned"
+    share = share_of_pods(beside, pods)
+    if rises.get(at.name) and known and share > earned:
+        yield f"{pods} pods beside {beside} are {share} %, {earned} % were earned"
 
 
 def _raise_is_carried(at: Write, weight: int, also: Attempt | None = None) -> Iterator[Complaint]:

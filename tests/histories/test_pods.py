@@ -19,6 +19,15 @@ class PodHistories(Histories):
     census: ClassVar[Counter[str]] = Counter()
     spec: ClassVar[dict[str, Any]] = without_a_mesh(5, 20, 50, replicas=4, rounding="Up")
 
+    async def begin_with(self, begins: str) -> None:
+        if begins == "promoting":  # where pods are the raise, they come after it
+            await self.until(self.half_are_canaries)
+        await super().begin_with(begins)
+
+    def half_are_canaries(self) -> bool:
+        moment = self.witness.moment()
+        return moment.status.weight == 50 and moment.canary.available == moment.stable.available
+
 
 @pytest.mark.timeout(0)
 def test_the_invariants_hold_where_pods_are_the_split() -> None:
