@@ -133,7 +133,7 @@ class Workloads(Protocol):
         ...
 
     async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:
-        """Make the three Services look as `spec.service` says."""
+        """Make the Services look as `spec.service` says, but one that is the router's object."""
         ...
 
 

@@ -1,6 +1,6 @@
 """When the spec that a user wrote becomes the spec in force."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from canary_operator.domain.durations import format_duration
@@ -10,6 +10,7 @@ from canary_operator.domain.hosts import check_hosts, own_hosts
 from canary_operator.domain.promql import QueryTemplateError, template_variables
 from canary_operator.domain.situation import Settings
 from canary_operator.domain.spec import RolloutSpec, check_name, parse_spec
+from canary_operator.domain.split import PodRatio, split_of, stable_pods_for, steps_of
 
 NOT_SETTINGS = frozenset({"template", "replicas", "paused"})
 """Fields that the record of an accepted spec leaves out: the template has its own place, and a
@@ -110,8 +111,56 @@ def check_interval(spec: RolloutSpec, settings: Settings) -> None:
         )
 
 
+def check_shares(spec: RolloutSpec) -> None:
+    """Refuse a step that whole pods cannot give: it asks for less than the share of one pod.
+
+    Where no pod is wanted there is nothing to share.
+
+    Raises:
+        InvalidSpecError: names the step, what it needs, and the way out.
+    """
+    traffic, split = spec.traffic.replicas, split_of(spec)
+    if traffic is None or traffic.rounding == "Up" or not isinstance(split, PodRatio):
+        return
+    smallest, replicas = split.smallest_share(), spec.replicas
+    step = min(spec.strategy.resolved_steps, key=lambda step: step.weight)
+    if replicas and step.weight < smallest:
+        raise InvalidSpecError(
+            f"spec.strategy: {step.weight} % needs {stable_pods_for(step.weight)} stable pods; "
+            f"with {replicas} the smallest share is {smallest} %. Raise spec.replicas or the "
+            "weight, or set spec.traffic.replicas.rounding to Up."
+        )
+
+
+def check_router(spec: RolloutSpec, recorded: Mapping[str, Any]) -> None:
+    """Refuse another router: the route of the old one would stay, and go on to split requests.
+
+    Args:
+        spec: The wanted spec.
+        recorded: Settings of the newest record.
+
+    Raises:
+        InvalidSpecError: says what to do instead.
+    """
+    traffic = recorded.get("traffic")
+    counted = isinstance(traffic, Mapping) and traffic.get("replicas") is not None
+    if counted is not (spec.traffic.replicas is not None):
+        before, after = ("replicas", "istio") if counted else ("istio", "replicas")
+        raise InvalidSpecError(
+            f"spec.traffic may not change from {before} to {after}: what splits requests now would "
+            "stay and go on. Give the new way to a CanaryRollout of another name, or delete this "
+            "one first."
+        )
+
+
 def doubts_about(spec: RolloutSpec) -> Iterator[str]:
     """Yield a sentence for each value that is allowed but probably not meant."""
+    yield from shares_for_percentages(spec)
+    yield from _shares_that_differ(spec)
+
+
+def shares_for_percentages(spec: RolloutSpec) -> Iterator[str]:
+    """Yield a sentence for each percentage that looks like a share of 1."""
     for index, metric in enumerate(spec.analysis.metrics):
         rate, latency = metric.success_rate, metric.latency
         written = {
@@ -126,6 +175,21 @@ def doubts_about(spec: RolloutSpec) -> Iterator[str]:
                     f"percentage. If {number(percent * 100)} % is meant, write "
                     f"{number(percent * 100)}."
                 )
+
+
+def _shares_that_differ(spec: RolloutSpec) -> Iterator[str]:
+    asked = [step.weight for step in spec.strategy.resolved_steps]
+    given = [step.weight for step in steps_of(spec)]
+    if asked != given:
+        pods = [split_of(spec).pods_for(weight) for weight in asked]
+        yield (
+            f"Beside {spec.replicas} stable pods the steps {_listed(asked)} % come out at "
+            f"{_listed(given)} %, with {_listed(pods)} canary pods."
+        )
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def check_target_ports(

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from canary_operator.domain.capacity import canary_pods
 from canary_operator.domain.judge import Judged, judge
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
@@ -92,7 +91,16 @@ def note_capacity(at: Situation) -> Situation:
     since = at.attempt.short_of_pods_since
     if short != (since is not None):
         at = with_attempt(at, short_of_pods_since=at.now if short else None)
+        at = at if short else _begin_stay_with_pods(at)
     return _note_progress(at, available)
+
+
+def _begin_stay_with_pods(at: Situation) -> Situation:
+    """Where pods are traffic, a share is there when its last pod is: its stay begins again."""
+    if not at.split.pods_are_traffic or at.status.phase not in IN_STEPS or at.weight == 0:
+        return at
+    at = with_status(at, weight_applied_at=at.now)
+    return with_attempt(at, hold_started_at=at.now, last_check=None)
 
 
 def pods_to_keep(at: Situation) -> int:
@@ -101,7 +109,7 @@ def pods_to_keep(at: Situation) -> int:
     A rise of `replicas` alone does not lower the weight: what was enough when the weight was
     raised stays enough.
     """
-    return min(canary_pods(at.spec.replicas, at.weight), at.attempt.step_pods)
+    return min(at.split.pods_at(at.weight), at.attempt.step_pods)
 
 
 def _note_progress(at: Situation, available: int) -> Situation:

@@ -6,7 +6,7 @@ objects.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,14 @@ REVISION = f"{GROUP}/revision"
 SETTINGS_ANNOTATION = f"{GROUP}/settings"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "canary-operator"
+
+REJECTED_ANNOTATION = f"{GROUP}/rejected"
+"""Revision that a rollback took the traffic from, on the router's object; empty while there is
+none.
+
+It is always written, so that taking it away takes it away from whoever wrote it too.
+"""
+REJECTED_BECAUSE_ANNOTATION = f"{GROUP}/rejected-because"
 
 PLAIN_TRACK_LABEL = "track"
 """For people and dashboards; selects nothing, so a template may use it for something else."""
@@ -144,18 +152,45 @@ def without_nulls(value: Any) -> Any:
             return value
 
 
-def services(owner: Owner, ports: Iterable[ServicePort]) -> Iterator[dict[str, Any]]:
-    """Return the Service that callers use, then one for each track.
+def apex_service(
+    owner: Owner,
+    ports: Iterable[ServicePort],
+    *,
+    track: str | None = STABLE,
+    annotations: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the Service that callers use.
 
-    The first one selects stable pods only, so callers outside the mesh never meet a canary. The
-    tracks have Services of their own because Istio cannot tell to which subset of a Service a
-    failed connection belongs.
+    Args:
+        owner: The rollout.
+        ports: What it listens on.
+        track: Whose pods it selects; None for those of both.
+        annotations: What a router has to remember.
+    """
+    meta = metadata(owner, owner.name, annotations=annotations)
+    selector = {ROLLOUT_LABEL: owner.name} if track is None else _selector(owner, track)
+    return _service(meta, selector, [_service_port(port) for port in ports])
+
+
+def track_services(owner: Owner, ports: Iterable[ServicePort]) -> Iterator[dict[str, Any]]:
+    """Return the Services of one track each.
+
+    They are Services of their own because Istio cannot tell to which subset of a Service a failed
+    connection belongs.
     """
     entries = [_service_port(port) for port in ports]
-    yield _service(metadata(owner, owner.name), _selector(owner, STABLE), entries)
     for track in (STABLE, CANARY):
         meta = metadata(owner, track_name(owner.name, track), labels={TRACK_LABEL: track})
         yield _service(meta, _selector(owner, track), entries)
+
+
+def services(owner: Owner, ports: Sequence[ServicePort]) -> Iterator[dict[str, Any]]:
+    """Return the Service that callers use, then one for each track.
+
+    The first one selects stable pods only, so callers outside the mesh never meet a canary.
+    """
+    yield apex_service(owner, ports)
+    yield from track_services(owner, ports)
 
 
 def _service(

@@ -24,7 +24,7 @@ from canary_operator.domain.actions import (
     Start,
 )
 from canary_operator.domain.answers import abort, answer, wants_abort
-from canary_operator.domain.capacity import canary_pods, carried_weight
+from canary_operator.domain.capacity import carried_weight
 from canary_operator.domain.phase import Phase, Trigger
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.rollbacks import (
@@ -41,6 +41,7 @@ from canary_operator.domain.steps import (
     guarded_since,
     next_raise,
     pause_reason,
+    pods_before_raise,
     scale_down_at,
     step_is_done,
     traffic_drained,
@@ -136,14 +137,25 @@ def stop_traffic_without_pods(at: Situation) -> Action | None:
     return Lower(0) if at.weight > 0 and at.canary_available == 0 else None
 
 
+def stop_share_beyond_weight(at: Situation) -> Action | None:
+    """Where pods are traffic and `replicas` fell, even one canary pod may get more than it earned.
+
+    Its traffic goes before stable's pods do; it comes back as a raise, if the spec allows.
+    """
+    beyond = at.weight > 0 and at.split.pods_at(at.weight) == 0
+    return Lower(0) if beyond else None
+
+
 def shed_weight_to_capacity(at: Situation) -> Action | None:
     """Pods that stay away take their share of the requests with them.
+
+    Where pods are traffic they do that by themselves.
 
     They are waited for only at a weight that the router has already: it is never raised, not even
     to repair it, beyond what the pods that are available now carry.
     """
     since, available = at.attempt.short_of_pods_since, at.canary_available
-    if since is None or available is None:
+    if since is None or available is None or at.split.pods_are_traffic:
         return None
     rising = (at.route.weight or 0) < at.weight
     if at.now - since < CAPACITY_PATIENCE and not rising:
@@ -169,9 +181,10 @@ def raise_weight(at: Situation) -> Action | None:
     if coming is None or at.status.phase is Phase.PAUSED or not at.route.exists:
         return None
     step, weight = coming
-    needed = canary_pods(at.spec.replicas, weight)
-    enough = at.canary_available is not None and at.canary_available >= needed
-    return Raise(step, weight, needed) if enough else None
+    least = pods_before_raise(at, weight)
+    enough = at.canary_available is not None and at.canary_available >= least
+    possible = at.split.pods_at(weight) > 0
+    return Raise(step, weight, at.split.pods_for(weight)) if enough and possible else None
 
 
 def promote_after_last_step(at: Situation) -> Action | None:
@@ -227,6 +240,7 @@ _CLIMB: tuple[Rule, ...] = (
     revert_to_stable,
     start_over_with_newer_revision,
     stop_traffic_without_pods,
+    stop_share_beyond_weight,
     roll_back_on_proven_harm,
     roll_back_on_failed_checks,
     roll_back_when_both_fail_for_long,
@@ -250,6 +264,7 @@ RULES: Mapping[Phase | None, tuple[Rule, ...]] = {
         finish_recorded_rollback,
         undo_promotion_when_stable_is_wanted,
         stop_traffic_without_pods,
+        stop_share_beyond_weight,
         roll_back_on_proven_harm,
         roll_back_on_failed_checks,
         roll_back_when_both_fail_for_long,

@@ -9,6 +9,7 @@ from canary_operator.domain.readings import Readings
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.requests import Request
 from canary_operator.domain.spec import RolloutSpec, Step
+from canary_operator.domain.split import Split, split_of, steps_of
 from canary_operator.domain.status import Attempt, RolloutStatus
 
 
@@ -161,6 +162,16 @@ class Situation:
         return self.wanted.spec
 
     @property
+    def split(self) -> Split:
+        """What weights mean in pods."""
+        return split_of(self.spec)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of the spec in force, with the shares that they come out at."""
+        return steps_of(self.spec)
+
+    @property
     def attempt(self) -> Attempt:
         """Bookkeeping of the rollout under way; an empty one where there is none."""
         return self.status.attempt or Attempt(started_at=self.now)
@@ -182,7 +193,7 @@ def step_index(at: Situation) -> int:
     The recorded index holds while its weight is what was reached. After an edit of the steps it
     is the last step at or below the weight that was reached, so that the next higher one follows.
     """
-    steps, recorded = at.spec.strategy.resolved_steps, at.status.step or 0
+    steps, recorded = at.steps, at.status.step or 0
     reached = at.attempt.step_weight
     if reached == 0:
         return 0
@@ -194,12 +205,12 @@ def step_index(at: Situation) -> int:
 
 def present_step(at: Situation) -> Step:
     """Return the step that the rollout is at, or, before the first raise, the one it heads for."""
-    return at.spec.strategy.resolved_steps[step_index(at)]
+    return at.steps[step_index(at)]
 
 
 def next_step(at: Situation) -> tuple[int, Step] | None:
     """Return index and step of the next raise; None when every step was reached."""
-    steps, reached = at.spec.strategy.resolved_steps, at.attempt.step_weight
+    steps, reached = at.steps, at.attempt.step_weight
     index = step_index(at)
     if steps[index].weight > reached:  # nothing was reached yet, or the steps were edited
         return index, steps[index]

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from canary_operator.domain.capacity import canary_pods
 from canary_operator.domain.looks import next_check_at
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
@@ -84,15 +83,38 @@ def next_raise(at: Situation) -> tuple[int, int] | None:
 def pods_ahead(at: Situation) -> int:
     """Return the canary pods that the present weight, or the next raise if due, needs."""
     coming = next_raise(at)
+    if at.split.pods_are_traffic:
+        return pods_now(at) if at.weight or coming is None else at.split.pods_for(coming[1])
     weights = [at.weight, at.attempt.step_weight, coming[1] if coming else 0]
-    return canary_pods(at.spec.replicas, max(weights))
+    return at.split.pods_for(max(weights))
+
+
+def pods_before_raise(at: Situation, weight: int) -> int:
+    """Return the canary pods that must be available before the weight is raised to `weight`.
+
+    None where pods are traffic and get some already: then further pods are the raise.
+    """
+    grows = at.split.pods_are_traffic and at.weight > 0
+    return 0 if grows else at.split.pods_for(weight)
+
+
+def pods_now(at: Situation) -> int:
+    """Return the canary pods that are the share of the present weight, where pods are traffic.
+
+    More than at the raise, since `replicas` rose, come when stable's do: before, they would be a
+    larger share.
+    """
+    pods, before = at.split.pods_at(at.weight), at.attempt.step_pods
+    if pods > before and at.stable.available < at.spec.replicas:
+        return min(pods, max(before, at.canary.replicas))
+    return pods
 
 
 def pods_of_next_raise(at: Situation) -> int:
     """Return the canary pods that the next raise will need, whenever it comes."""
     following = next_step(at)
     weight = following[1].weight if following else at.attempt.step_weight
-    return canary_pods(at.spec.replicas, weight)
+    return at.split.pods_for(weight)
 
 
 _ON_THE_CLOCK = frozenset({Phase.INITIALIZING, Phase.PROGRESSING, Phase.PROMOTING})

@@ -8,6 +8,7 @@ from canary_operator.domain.reasons import REASONS, Reason
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.steps import (
     pods_ahead,
+    pods_now,
     pods_of_next_raise,
     scale_down_at,
     traffic_drained,
@@ -61,7 +62,8 @@ def _canary(at: Situation) -> TrackTarget | None:
     if status.phase in IN_STEPS and status.canary_revision:
         return _canary_on_trial(at, status.canary_revision)
     if status.phase is Phase.PROMOTING and status.canary_revision:
-        replicas = max(at.canary.replicas, pods_to_keep(at))
+        kept = max(at.canary.replicas, pods_to_keep(at))
+        replicas = pods_now(at) if _is_its_share(at) else kept
         return TrackTarget(status.canary_revision, replicas)
     ends = scale_down_at(at)
     drained = ends is None or at.now >= ends
@@ -74,19 +76,30 @@ def _canary(at: Situation) -> TrackTarget | None:
 def _canary_on_trial(at: Situation, revision: str) -> TrackTarget | None:
     if at.canary.revision != revision and at.canary.pods > 0 and not traffic_drained(at):
         return None  # the old canary's pods may still get requests from proxies that lag
+    if _is_its_share(at):
+        return TrackTarget(revision, pods_now(at))
     # Never down within a step: a check that fails later does not make the pods superfluous that
     # the next raise was to need. What is more than that, nobody decided.
     kept = at.canary.replicas if at.canary.revision == revision else 0
     return TrackTarget(revision, max(pods_ahead(at), min(kept, pods_of_next_raise(at))))
 
 
+def _is_its_share(at: Situation) -> bool:
+    """Whether the canary's pods get requests because they are there."""
+    return at.split.pods_are_traffic and at.weight > 0
+
+
 def _route(at: Situation) -> RouteTarget | None:
-    """The mark of a rollback stays until the router is told something else anyway.
+    """Where pods are traffic, callers reach stable through the router's object: it is made first.
+
+    The mark of a rollback stays until the router is told something else anyway.
 
     It must be gone before its revision is tried again, or it would end that rollout at once.
     """
     status, weight = at.status, at.weight
-    if status.phase in {None, Phase.INITIALIZING}:
+    if status.phase is None or (
+        status.phase is Phase.INITIALIZING and not at.split.pods_are_traffic
+    ):
         return None
     if status.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK} and status.rejected_revision:
         said = status.history[0].reason if status.history else None

@@ -90,6 +90,8 @@ def _progressing(at: Situation) -> str:
 def _progress(at: Situation) -> str:
     needed, trouble = pods_ahead(at), _trouble(at.canary.trouble)
     coming = next_raise(at)
+    if at.split.pods_are_traffic and at.attempt.short_of_pods_since and at.weight:
+        return f"{at.weight} % as soon as {needed} canary {_pods(needed)} are available{trouble}"
     if not full_weight(at) and coming:
         return (
             f"{at.weight} %, waiting for {needed} available canary {_pods(needed)} "

@@ -15,6 +15,8 @@ from typing import Any
 from canary_operator.domain.acceptance import (
     asks_nothing_new,
     check_interval,
+    check_router,
+    check_shares,
     check_target_ports,
     doubts_about,
     read_spec,
@@ -142,8 +144,11 @@ class Acceptor:
         revision, settings = revision_of(spec.template.raw), settings_of(raw)
         records = self._ports.workloads.records(rollout)
         newest = records[0] if records else None
+        check_shares(spec)
         if newest and newest.revision == revision and _is_recorded(newest, spec, settings):
             return spec
+        if newest is not None:
+            check_router(spec, newest.settings)
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
             check_target_ports(spec, stable.settings, stable.template)

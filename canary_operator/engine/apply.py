@@ -168,16 +168,25 @@ class _Shaping:
         """Deployments, then Services, then the router: capacity before traffic."""
         try:
             await self._records()
-            if target.stable is not None:
-                await self._track("stable", target.stable, Part.STABLE)
-            if target.canary is not None:
-                await self._track("canary", target.canary, Part.CANARY)
+            for track, wanted, part in self._in_order(target):
+                if wanted is not None:
+                    await self._track(track, wanted, part)
             if self.at.wanted is not None and target.stable is not None:
                 wrote = await self.ports.workloads.ensure_services(self.rollout, self.at.spec)
                 self._note(Part.SERVICES, wrote)
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
         return None if traffic_done else await self.route(target.route)
+
+    def _in_order(self, target: Target) -> tuple[tuple[str, TrackTarget | None, Part], ...]:
+        """Return the canary first where it loses pods.
+
+        Where pods are traffic, its share would rise if those of stable went before.
+        """
+        stable = "stable", target.stable, Part.STABLE
+        canary = "canary", target.canary, Part.CANARY
+        fewer = target.canary is not None and target.canary.replicas < self.at.canary.replicas
+        return (canary, stable) if fewer else (stable, canary)
 
     async def _records(self) -> None:
         """Keep what the tracks are built from, and what a rollback may go back to."""

@@ -20,11 +20,17 @@ from canary_operator.playground.shell import run
     show_default=True,
     help="Requests per second for every rollout.",
 )
-def main(namespace: str, rate: float) -> None:
+@click.option(
+    "--istio/--no-istio",
+    default=True,
+    show_default=True,
+    help="Whether Istio is installed; without it Envoy only balances Services.",
+)
+def main(namespace: str, rate: float, *, istio: bool) -> None:
     """Run a cluster on this machine until Ctrl-C: for kubectl, and for the examples."""
     with tempfile.TemporaryDirectory(prefix="canary-playground-") as folder:
         try:
-            asyncio.run(run(Path(folder), namespace, rate))
+            asyncio.run(run(Path(folder), namespace, rate, istio=istio))
         except DaemonError as error:
             click.echo(f"The playground stopped: {error}", err=True)
             sys.exit(1)

@@ -17,6 +17,7 @@ from canary_operator.playground.client import NAMESPACES, Client, Manifest, Reso
 from canary_operator.playground.controllers import Controllers, ProcessRuntime
 from canary_operator.playground.mesh import Mesh
 from canary_operator.playground.operator_process import OperatorProcess
+from canary_operator.playground.pod_targets import PodTargets
 from canary_operator.playground.prometheus import Prometheus
 
 ROLLOUTS = Resource("canaryrollouts", "canary-operator.dev", "v1alpha1")
@@ -24,22 +25,29 @@ DEFINITIONS = Resource("customresourcedefinitions", "apiextensions.k8s.io", name
 ISTIO_DEFINITION = Path(__file__).parent / "crds" / "virtualservices.yaml"
 
 
-def definitions() -> list[Manifest]:
-    """Return the CustomResourceDefinitions that a cluster for the operator has."""
-    istio: Manifest = yaml.safe_load(ISTIO_DEFINITION.read_text(encoding="utf-8"))
-    return [custom_resource_definition(), istio]
+def definitions(*, istio: bool = True) -> list[Manifest]:
+    """Return the CustomResourceDefinitions that a cluster for the operator has.
+
+    Args:
+        istio: Whether Istio's are among them.
+    """
+    theirs: Manifest = yaml.safe_load(ISTIO_DEFINITION.read_text(encoding="utf-8"))
+    return [custom_resource_definition(), *([theirs] if istio else ())]
 
 
 class LocalCluster:
     """Start with `async with`; everything ends, and every file goes, with it."""
 
-    def __init__(self, directory: Path, namespace: str) -> None:
+    def __init__(self, directory: Path, namespace: str, *, istio: bool = True) -> None:
         """Remember where files go.
 
         Args:
             directory: An existing folder for files of all parts; the caller removes it.
             namespace: Made at the start, for the rollout.
+            istio: Whether Istio is installed. Without it Envoy balances each Service over its
+                pods, in kube-proxy's place.
         """
+        self._istio = istio
         self.namespace = namespace
         self.kubeconfig = directory / "kubeconfig"
         self._directory = directory
@@ -61,8 +69,12 @@ class LocalCluster:
                 Controllers(self.client, runtime=ProcessRuntime())
             )
             self.mesh = await stack.enter_async_context(Mesh(self.client, self._folder("mesh")))
+            targets = PodTargets(self.client, self._directory / "pods.json")
+            await stack.enter_async_context(targets)
             self.prometheus = await stack.enter_async_context(
-                Prometheus(self._folder("prometheus"), [self.mesh.metrics_target])
+                Prometheus(
+                    self._folder("prometheus"), [self.mesh.metrics_target], pods=targets.file
+                )
             )
             self.operator = await stack.enter_async_context(
                 OperatorProcess(
@@ -77,7 +89,7 @@ class LocalCluster:
 
     async def _populate(self) -> None:
         await self.client.create(NAMESPACES, {"metadata": {"name": self.namespace}})
-        for definition in definitions():
+        for definition in definitions(istio=self._istio):
             await self.client.create(DEFINITIONS, definition)
 
     def _folder(self, name: str) -> Path:

@@ -54,6 +54,7 @@ class Prometheus:
         targets: Sequence[str],
         *,
         scrape_seconds: float = DEFAULT_SCRAPE_SECONDS,
+        pods: Path | None = None,
     ) -> None:
         """Prepare, start nothing yet.
 
@@ -61,17 +62,20 @@ class Prometheus:
             directory: An existing folder for data, configuration and log.
             targets: What to scrape, as `host:port`.
             scrape_seconds: How often; 1 for a demo, 15 to be like a usual cluster.
+            pods: File that names further targets, and may change; see `pod_targets`.
         """
         self._directory = directory
         self._targets = list(targets)
         self._scrape_seconds = scrape_seconds
+        self._pods = pods
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
         self.daemon: Daemon
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        self._config_file.write_text(json.dumps(configuration(self._targets, self._scrape_seconds)))
+        config = configuration(self._targets, self._scrape_seconds, self._pods)
+        self._config_file.write_text(json.dumps(config))
         async with AsyncExitStack() as stack:
             self._session = await stack.enter_async_context(aiohttp.ClientSession())
             stack.callback(shutil.rmtree, self._data, ignore_errors=True)
@@ -189,7 +193,9 @@ class Prometheus:
         return self._directory / "prometheus.yml"
 
 
-def configuration(targets: Sequence[str], scrape_seconds: float) -> dict[str, Any]:
+def configuration(
+    targets: Sequence[str], scrape_seconds: float, pods: Path | None = None
+) -> dict[str, Any]:
     """Return Prometheus' configuration; JSON is YAML.
 
     `honor_labels` keeps the `instance`, `pod` and `namespace` that the exporter gives, since one
@@ -203,7 +209,8 @@ def configuration(targets: Sequence[str], scrape_seconds: float) -> dict[str, An
                 "job_name": "istio-proxies",
                 "honor_labels": True,
                 "static_configs": [{"targets": list(targets)}],
-            }
+            },
+            *([{"job_name": "pods", "file_sd_configs": [{"files": [str(pods)]}]}] if pods else ()),
         ],
     }
 

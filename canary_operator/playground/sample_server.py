@@ -2,7 +2,8 @@
 
     python -m canary_operator.playground.sample_server --host 127.0.0.1 --port 8080
 
-`sample_behaviour` lists the environment variables that choose how.
+`sample_behaviour` lists the environment variables that choose how. At `/metrics` it says, as
+Prometheus reads it, how many requests it answered with which status.
 
 SIGTERM ends it gracefully: it stops accepting, answers what is under way with
 `Connection: close`, gives idle connections a moment for one last request, and exits with code 0.
@@ -37,6 +38,7 @@ class Server:
         self.pod = pod
         self.is_draining = False
         self.connections: set[Connection] = set()
+        self._answered = dict.fromkeys((HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR), 0)
         self._ended = asyncio.Event()
         self._deserted = asyncio.Event()
 
@@ -76,12 +78,15 @@ class Server:
         self._ended.set()
 
     def delay_seconds(self, path: bytes) -> float:
-        """Return how long the answer to a request takes; probes are never late."""
-        return 0.0 if _is_probe(path) else self.behaviour.delay_seconds()
+        """Return how long the answer to a request takes; probes and scrapes are never late."""
+        quick = _is_probe(path) or _is_scrape(path)
+        return 0.0 if quick else self.behaviour.delay_seconds()
 
     def answer(self, path: bytes, *, closing: bool) -> bytes:
         """Return the bytes of an answer."""
-        status = self._health() if _is_probe(path) else self.behaviour.next_status()
+        if _is_scrape(path):
+            return self._encoded(HTTPStatus.OK, self._metrics(), closing=closing, kind="text/plain")
+        status = self._health() if _is_probe(path) else self._next_status()
         body = {
             "version": self.behaviour.version,
             "pod": self.pod,
@@ -90,14 +95,28 @@ class Server:
         }
         return self._encoded(status, json.dumps(body).encode() + b"\n", closing=closing)
 
+    def _next_status(self) -> HTTPStatus:
+        status = self.behaviour.next_status()
+        self._answered[status] += 1
+        return status
+
+    def _metrics(self) -> bytes:
+        lines = [
+            f'http_requests_total{{code="{status.value}"}} {count}\n'
+            for status, count in self._answered.items()
+        ]
+        return "".join(["# TYPE http_requests_total counter\n", *lines]).encode()
+
     def _health(self) -> HTTPStatus:
         healthy = self.behaviour.is_healthy
         return HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE
 
-    def _encoded(self, status: HTTPStatus, body: bytes, *, closing: bool) -> bytes:
+    def _encoded(
+        self, status: HTTPStatus, body: bytes, *, closing: bool, kind: str = "application/json"
+    ) -> bytes:
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-            "content-type: application/json\r\n"
+            f"content-type: {kind}\r\n"
             f"x-version: {self.behaviour.version}\r\n"
             f"content-length: {len(body)}\r\n"
             f"connection: {'close' if closing else 'keep-alive'}\r\n\r\n"
@@ -205,6 +224,10 @@ def taken_request(received: bytearray) -> Request | None:
 
 def _is_probe(path: bytes) -> bool:
     return path.partition(b"?")[0] == b"/healthz"
+
+
+def _is_scrape(path: bytes) -> bool:
+    return path.partition(b"?")[0] == b"/metrics"
 
 
 def _header(head: bytes, name: bytes) -> bytes | None:

@@ -96,13 +96,14 @@ class Visitors:
             await load.aclose()
 
 
-async def run(directory: Path, namespace: str, rate: float) -> None:
+async def run(directory: Path, namespace: str, rate: float, *, istio: bool = True) -> None:
     """Run the cluster until SIGINT or SIGTERM.
 
     Args:
         directory: An existing folder for everything that is written; the caller removes it.
         namespace: Made at the start.
         rate: Requests per second for each rollout.
+        istio: Whether Istio is installed.
 
     Raises:
         DaemonError: a part did not start, or died; the message ends with its last words.
@@ -113,7 +114,7 @@ async def run(directory: Path, namespace: str, rate: float) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with (
-        LocalCluster(directory, namespace) as cluster,
+        LocalCluster(directory, namespace, istio=istio) as cluster,
         Visitors(cluster, rate) as visitors,
         Background() as background,
     ):

@@ -7,11 +7,10 @@ from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
 from canary_operator.domain.errors import ConflictError, HostConflictError, InvalidSpecError
-from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Past, Readings, Seen
 from canary_operator.domain.situation import RouteState, TrackState
-from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.spec import Query, RolloutSpec
 from canary_operator.domain.status import Verdict
 from canary_operator.domain.target import RouteTarget, TrackTarget
 from canary_operator.ports import Accepted, Key, Measure, Ports, Rollout
@@ -69,6 +68,14 @@ class World:
             return {}
         canary = Count(requests=100, bad=bad[self.verdict])
         return {View.PODS: Tracks(stable=Count(requests=10_000), canary=canary)}
+
+    def answer(self, query: Query) -> Sequence[float]:
+        """Return what a custom query gives: a value within its limits, one beyond, or none."""
+        if self.verdict is Verdict.INCONCLUSIVE:
+            return ()
+        limit = query.min if query.max is None else query.max
+        beyond = -1 if query.max is None else 1
+        return ((limit or 0) + (beyond if self.verdict is Verdict.FAIL else 0),)
 
     def clock(self) -> datetime:
         """Return the virtual time."""
@@ -246,7 +253,7 @@ class _Router(_Port):
 
 class _Metrics(_Port):
     async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
-        measured = self.world.measured or (lambda measure: self._readings(measure.about))
+        measured = self.world.measured or self._readings
         return {measure.key: measured(measure) for measure in measures}
 
     async def try_out(self, key: Key, spec: RolloutSpec) -> None:  # noqa: ARG002
@@ -254,13 +261,16 @@ class _Metrics(_Port):
             if check.query and check.query.promql in self.world.rejected_queries:
                 raise InvalidSpecError(f"{check.name}: Prometheus rejected the query.")
 
-    def _readings(self, about: Stretch) -> Readings:
+    def _readings(self, measure: Measure) -> Readings:
+        about = measure.about
         window, since_last = (
             None if length is None else Seen(length, self.world.traffic(length))
             for length in (about.window, about.since_last)
         )
         past = None if about.past_until is None else Past()
-        return Readings(about.at, window, since_last, past=past)
+        queries = ((check.name, check.query) for check in measure.spec.analysis.metrics)
+        answers = {name: self.world.answer(query) for name, query in queries if query}
+        return Readings(about.at, window, since_last, answers, past)
 
 
 class _Events(_Port):

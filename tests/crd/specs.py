@@ -150,6 +150,21 @@ GOOD: Mapping[str, dict[str, Any]] = {
     "a wildcard below a domain": edited(
         SMALLEST, {"traffic": {"istio": {"hosts": ["*.a.example"]}}}
     ),
+    "pods instead of a mesh": edited(
+        FULL,
+        {
+            "traffic": {"replicas": {"rounding": "Up"}},
+            "analysis.metrics": [{"name": "a", "query": {"promql": "up", "min": 1}}],
+        },
+    ),
+    "pods instead of a mesh, in few words": edited(
+        SMALLEST,
+        {
+            "traffic": {"replicas": {}},
+            "strategy": {"stepWeight": 50, "maxWeight": 99},
+            "analysis": {"metrics": [{"name": "a", "query": {"promql": "up", "min": 1}}]},
+        },
+    ),
     "the shorthand": edited(SMALLEST, {"strategy": {"stepWeight": 7, "maxWeight": 100}}),
     "a step as large as the last": edited(SMALLEST, {"strategy": {"stepWeight": 50}}),
     "steps that stay level": edited(

@@ -152,6 +152,15 @@ CHANGES = st.one_of(
         }
     ),
     each({"traffic": each({}, istio=each({}, hosts=st.lists(HOST, max_size=3)))}),
+    each(
+        {
+            "traffic": each({"replicas": each({}, rounding=mostly(["Exact", "Up"], ["Down", 1]))}),
+            "strategy": each({}, stepWeight=WEIGHT, maxWeight=WEIGHT),
+        },
+        analysis=st.sampled_from(
+            [{"metrics": [{"name": "a", "query": {"promql": "up", "max": 1}}]}, {}]
+        ),
+    ),
     each({"strategy": each({"steps": STEPS}, hold=DURATION, progressDeadline=DURATION)}),
     each({"strategy": each({}, stepWeight=WEIGHT, maxWeight=WEIGHT, scaleDownDelay=DURATION)}),
     each({"analysis": each({}, interval=DURATION, window=DURATION, minRequests=WEIGHT)}),

@@ -57,15 +57,39 @@ class Seen:
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        """The steps of the spec in force."""
+        """The steps of the spec in force; without a mesh with the shares that pods give."""
         steps: list[dict[str, Any]] = self.records[0].settings["strategy"]["steps"]
-        return steps
+        if not self.pods_are_traffic:
+            return steps
+        pods = [pods_of_share(self.replicas, step["weight"]) for step in steps]
+        return [
+            {**step, "weight": share_of_pods(self.replicas, count)}
+            for step, count in zip(steps, pods, strict=True)
+        ]
+
+    @property
+    def pods_are_traffic(self) -> bool:
+        """Whether the spec in force splits requests by the number of pods."""
+        return bool(self.records) and "replicas" in self.records[0].settings.get("traffic", {})
 
     @property
     def replicas(self) -> int:
         """Pods for the full load, by the spec in force."""
         wish: int = self.rollout.spec["replicas"]
         return wish if self.accepted or not self.stable.exists else self.stable.replicas
+
+
+def pods_of_share(replicas: int, weight: int) -> int:
+    """The fewest canary pods, at least one, that make `weight` percent of all."""
+    pods = 1
+    while 100 * pods < weight * (replicas + pods):
+        pods += 1
+    return pods
+
+
+def share_of_pods(replicas: int, pods: int) -> int:
+    """What so many canary pods get beside stable's, rounded down to a whole percent."""
+    return 100 * pods // (replicas + pods) if pods else 0
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from math import ceil
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.status import Attempt, RequestRecord, Verdict
-from tests.histories.facts import ACCEPTING, Moment, Write
+from tests.histories.facts import ACCEPTING, Moment, Write, pods_of_share, share_of_pods
 
 
 class BrokenInvariantError(AssertionError):
@@ -72,9 +72,30 @@ def _raise_is_earned(at: Write) -> Iterator[Complaint]:
     at.facts.earned[at.after.trial] = weight
 
 
+def i2_pods_are_no_more_than_was_earned(at: Write) -> Iterator[Complaint]:
+    """Without a mesh, the canary's pods behind an open Service are its share."""
+    weight = at.after.route.weight
+    if not at.seen.pods_are_traffic or not weight or at.after.status.phase not in ON_TRIAL:
+        return
+    earned, pods = at.facts.earned.get(at.after.trial, 0), at.after.canary.replicas
+    beside = at.after.stable.replicas if at.name == "stable" else at.seen.replicas
+    rises = {
+        "route": True,
+        "canary": pods > at.before.canary.replicas,
+        "stable": beside < min(at.before.stable.replicas, at.seen.stable.replicas),
+    }
+    known = at.after.canary.revision == at.after.status.canary_revision
+    share = share_of_pods(beside, pods)
+    if rises.get(at.name) and known and share > earned:
+        yield f"{pods} pods beside {beside} are {share} %, {earned} % were earned"
+
+
 def _raise_is_carried(at: Write, weight: int, also: Attempt | None = None) -> Iterator[Complaint]:
+    if at.seen.pods_are_traffic and (at.before.status.weight or also is not None):
+        return  # its pods are the raise
     canary, revision = at.seen.canary, at.after.status.canary_revision
-    needed = pods_for(at.seen.replicas, weight)
+    count = pods_of_share if at.seen.pods_are_traffic else pods_for
+    needed = count(at.seen.replicas, weight)
     if also is not None:  # a rise of `replicas` alone never lowers the weight
         needed = min(needed, also.step_pods)
     if canary.revision != revision:
@@ -215,6 +236,7 @@ def pods_for(replicas: int, weight: int) -> int:
 INVARIANTS: dict[str, Invariant] = {
     "I1": i1_the_weight_is_a_step,
     "I2": i2_a_raise_is_earned_and_carried,
+    "I2 in pods": i2_pods_are_no_more_than_was_earned,
     "I3": i3_a_rollback_takes_traffic_first,
     "I4": i4_stable_keeps_its_pods,
     "I5": i5_what_was_rejected_stays_out,

@@ -92,6 +92,8 @@ class Stage:
 
     def __init__(self, census: Counter[str] | None = None, **changes: Any) -> None:
         self.world = World(key=Key("demo", "web"), spec=spec(**changes))
+        self.metrics = changes.get("analysis", {}).get("metrics")
+        """What every spec of this history has to measure, if not what it is by default."""
         self.census = Counter() if census is None else census
         self.witness = Witness(self.world)
         self.watches = Watches(self.world)
@@ -151,6 +153,8 @@ class Stage:
 
     def edit(self, **changes: Any) -> None:
         """Apply a changed spec."""
+        if self.metrics and "analysis" in changes:
+            changes["analysis"] = {**changes["analysis"], "metrics": self.metrics}
         if "template" in changes and changes["template"] != self.world.spec["template"]:
             self.witness.applied()
         self.world.edit(**changes)

@@ -73,7 +73,7 @@ def raise_before_the_hold_is_over(patch: Patch) -> None:
 
 
 def raise_without_capacity(patch: Patch) -> None:
-    patch.setattr(rules, "canary_pods", lambda replicas, weight: 0)
+    patch.setattr(rules, "pods_before_raise", lambda at, weight: 0)
 
 
 def keep_traffic_without_pods(patch: Patch) -> None:

@@ -52,7 +52,9 @@ class Witness:
             canary = Count(requests=100, bad=_BAD[verdict])
             traffic[View.PODS] = Tracks(stable=Count(requests=10_000), canary=canary)
         window = None if about.window is None else Stretch(about.window, traffic)
-        return Readings(about.at, window)
+        queries = ((check.name, check.query) for check in measure.spec.analysis.metrics)
+        answers = {name: self.world.answer(query) for name, query in queries if query}
+        return Readings(about.at, window, answers=answers)
 
     def tick_begins(self) -> None:
         """Begin to collect the writes of another tick."""

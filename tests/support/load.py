@@ -85,11 +85,15 @@ class Scene:
             "apiVersion": "canary-operator.dev/v1alpha1",
             "kind": "CanaryRollout",
             "metadata": {"name": self.name, "namespace": NAMESPACE},
-            "spec": spec(app, self.name, replicas),
+            "spec": self.spec(app, replicas),
         }
         await self.cluster.client.patch(
             ROLLOUTS, self.name, body, NAMESPACE, ctype=APPLY, fieldManager="kubectl"
         )
+
+    def spec(self, app: Mapping[str, Any], replicas: int) -> dict[str, Any]:
+        """Return the spec of a version."""
+        return spec(app, self.name, replicas)
 
     async def ask(self, request: str) -> None:
         """Set the request annotation."""
@@ -135,12 +139,20 @@ class Scene:
     async def until_told(self, weight: int) -> None:
         """Wait until proxies follow a weight."""
         control = self.cluster.mesh.control
-        await control.wait_until(lambda mesh: self._weight_in(mesh) == weight, PATIENCE_SECONDS)
+        await control.wait_until(lambda mesh: self.weight_in(mesh) == weight, PATIENCE_SECONDS)
 
-    def _weight_in(self, mesh: Catalog) -> int | None:
+    def weight_in(self, mesh: Catalog) -> int | None:
+        """Return the canary's weight that proxies follow."""
         routes = (one for one in mesh.virtual_services if one["metadata"]["name"] == self.name)
         route = next(routes, None)
         return route["spec"]["http"][0]["route"][1]["weight"] if route else None
+
+    def serves(self, mesh: Catalog) -> bool:
+        """Return whether the route is in force, and leads to somebody."""
+        stable = mesh.services.get(mesh.host(f"{self.name}-stable", NAMESPACE))
+        port = stable.port(None) if stable else None
+        routes = {one["metadata"]["name"] for one in mesh.virtual_services}
+        return self.name in routes and port is not None and bool(port.endpoints)
 
     async def until_pods(self, count: int, track: str = "stable") -> None:
         """Wait until a track has so many pods, and none that ends."""
@@ -192,6 +204,7 @@ async def load_on(
     name: str,
     rate: float = REQUESTS_PER_SECOND,
     pre_stop_seconds: int = PRE_STOP_SECONDS,
+    kind: type[Scene] = Scene,
     **environment: str,
 ) -> AsyncIterator[Scene]:
     """Bring up the first version and send requests to it until the end.
@@ -199,10 +212,10 @@ async def load_on(
     Half of the callers keep their connections, the others open one for each request.
     """
     host = cluster.mesh.host_of(name, NAMESPACE)
-    scene = Scene(cluster, name, pre_stop_seconds, environment)
+    scene = kind(cluster, name, pre_stop_seconds, environment)
     await scene.apply("v1")
     await scene.until_phase("Stable")
-    await cluster.mesh.control.wait_until(lambda mesh: _serves(mesh, name), PATIENCE_SECONDS)
+    await cluster.mesh.control.wait_until(scene.serves, PATIENCE_SECONDS)
     async with AsyncExitStack() as stack:
         for every in (ONLY_KEPT_ALIVE, 1):
             load = LoadGenerator(
@@ -218,14 +231,6 @@ async def load_on(
         await scene.until_answers(20)
         for load in scene.loads:
             await load.stop()
-
-
-def _serves(mesh: Catalog, name: str) -> bool:
-    """Return whether the route of a rollout is in force, and leads to somebody."""
-    stable = mesh.services.get(mesh.host(f"{name}-stable", NAMESPACE))
-    port = stable.port(None) if stable else None
-    routes = {one["metadata"]["name"] for one in mesh.virtual_services}
-    return name in routes and port is not None and bool(port.endpoints)
 
 
 def lost(scene: Scene) -> dict[str, int]:

@@ -18,13 +18,20 @@ from canary_operator.domain.errors import (
     InvalidTemplateError,
     UnavailableError,
 )
-from canary_operator.domain.objects import CANARY, deployment, services, track_name
+from canary_operator.domain.objects import (
+    CANARY,
+    deployment,
+    services,
+    track_name,
+    track_services,
+)
 from canary_operator.domain.situation import TrackState
 from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.split import split_of
 from canary_operator.domain.target import TrackTarget
 from canary_operator.ports import Accepted, Rollout
 
-_SERVICE_RULES = Rules(exact=frozenset({"spec.selector"}), complete=frozenset({"spec.ports"}))
+SERVICE_RULES = Rules(exact=frozenset({"spec.selector"}), complete=frozenset({"spec.ports"}))
 
 
 class OwnedServices(OwnedObjects[SeenManifest]):
@@ -54,7 +61,7 @@ class ClusterWorkloads:
         self._client = client
         self._pods = caches.pods
         self._deployments = OwnedObjects[SeenDeployment](client, DEPLOYMENTS, caches.deployments)
-        self._services = OwnedServices(client, SERVICES, caches.services, _SERVICE_RULES)
+        self._services = OwnedServices(client, SERVICES, caches.services, SERVICE_RULES)
         self._records = Records(client, caches)
 
     def track(self, rollout: Rollout, track: str) -> TrackState:
@@ -137,19 +144,23 @@ class ClusterWorkloads:
             raise _invalid_template(error) from error
 
     async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:
-        """Make the three Services look as `spec.service` says."""
+        """Make the Services look as `spec.service` says, but one that is the router's object."""
         written = False
-        for wanted in services(owner_of(rollout), spec.service.all_ports):
+        chosen = track_services if split_of(spec).pods_are_traffic else services
+        for wanted in chosen(owner_of(rollout), spec.service.all_ports):
             try:
                 written |= await self._services.ensure(rollout, wanted)
-            except NotFoundError as error:
-                raise UnavailableError(error.message) from error
-            except ApiError as error:
-                name = wanted["metadata"]["name"]
-                raise InvalidSpecError(
-                    f"spec.service: the API server refuses Service {name}: {error.message}"
-                ) from error
+            except (NotFoundError, ApiError) as error:
+                raise refused_service(wanted, error) from error
         return written
+
+
+def refused_service(wanted: Manifest, error: ApiError) -> InvalidSpecError | UnavailableError:
+    """Return what it means that the API server does not take a Service."""
+    if isinstance(error, NotFoundError):
+        return UnavailableError(error.message)
+    name = wanted["metadata"]["name"]
+    return InvalidSpecError(f"spec.service: the API server refuses Service {name}: {error.message}")
 
 
 def _invalid_template(error: ApiError) -> InvalidTemplateError:

@@ -15,8 +15,6 @@ from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.traffic.istio_claims import Claims, claims_of, full_host
 from canary_operator.adapters.traffic.istio_rivals import Contender, Rivals
 from canary_operator.adapters.traffic.istio_routes import (
-    REJECTED_ANNOTATION,
-    REJECTED_BECAUSE_ANNOTATION,
     ROUTE_KINDS,
     canary_weight,
     hosts_of,
@@ -27,6 +25,7 @@ from canary_operator.domain.errors import (
     HostConflictError,
     RouterUnavailableError,
 )
+from canary_operator.domain.objects import REJECTED_ANNOTATION, REJECTED_BECAUSE_ANNOTATION
 from canary_operator.domain.reasons import REASONS, Reason
 from canary_operator.domain.situation import RouteState
 from canary_operator.domain.spec import RolloutSpec

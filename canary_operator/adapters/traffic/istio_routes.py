@@ -6,17 +6,17 @@ from typing import Any
 from canary_operator.adapters.cluster.owned import owner_of
 from canary_operator.adapters.traffic.istio_claims import MESH, full_host
 from canary_operator.domain.hosts import own_hosts
-from canary_operator.domain.objects import CANARY, GROUP, STABLE, metadata, track_name
+from canary_operator.domain.objects import (
+    CANARY,
+    REJECTED_ANNOTATION,
+    REJECTED_BECAUSE_ANNOTATION,
+    STABLE,
+    metadata,
+    track_name,
+)
 from canary_operator.domain.spec import IstioTraffic, RolloutSpec, ServicePort
 from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Key, Rollout
-
-REJECTED_ANNOTATION = f"{GROUP}/rejected"
-"""Revision that a rollback took the traffic from; empty while there is none.
-
-It is always written, so that taking it away takes it away from whoever wrote it too.
-"""
-REJECTED_BECAUSE_ANNOTATION = f"{GROUP}/rejected-because"
 
 _ALL = 100
 ROUTE_KINDS = ("http", "tcp", "tls")

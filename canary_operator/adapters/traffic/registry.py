@@ -1,11 +1,11 @@
 """Every kind of router, and the one that picks among them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.traffic.istio import IstioRouter
+from canary_operator.adapters.traffic.replicas import ReplicasRouter
 from canary_operator.domain.errors import HostConflictError
 from canary_operator.domain.situation import RouteState, Settings
 from canary_operator.domain.spec import RolloutSpec
@@ -34,7 +34,10 @@ def _istio(
     )
 
 
-ROUTERS: Mapping[str, Build] = {"istio": _istio}
+ROUTERS: Mapping[str, Build] = {
+    "istio": _istio,
+    "replicas": lambda client, caches, *_: ReplicasRouter(client, caches),
+}
 """By their field of `spec.traffic`."""
 
 
@@ -59,8 +62,12 @@ class RouterByKind:
         self._routers = routers
 
     def state(self, rollout: Rollout) -> RouteState:
-        """Return what the router was told, as last seen."""
-        return self._of(rollout.spec).state(rollout)
+        """Return what the router was told, as last seen.
+
+        The one that has an object is asked: the newest spec, which may be refused, names another.
+        """
+        found = (router.state(rollout) for router in self._routers.values())
+        return next((state for state in found if state.exists), RouteState())
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         """Check, before a spec is accepted, that nobody else routes its hosts."""
@@ -76,11 +83,4 @@ class RouterByKind:
 
     def _chosen(self, spec: RolloutSpec) -> TrafficRouter:
         kinds = (kind for kind in self._routers if getattr(spec.traffic, kind, None) is not None)
-        return self._routers[next(kinds, DEFAULT_KIND)]
-
-    def _of(self, raw: Mapping[str, Any]) -> TrafficRouter:
-        """Choose by a spec that nobody has checked yet."""
-        traffic = raw.get("traffic")
-        given = traffic if isinstance(traffic, Mapping) else {}
-        kinds = (kind for kind in self._routers if given.get(kind) is not None)
         return self._routers[next(kinds, DEFAULT_KIND)]

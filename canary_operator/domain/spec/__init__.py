@@ -19,7 +19,7 @@ from canary_operator.domain.spec.rollout import RolloutSpec, check_name, parse_s
 from canary_operator.domain.spec.service import PortSpec, ServicePort, ServiceSpec
 from canary_operator.domain.spec.strategy import Step, StepSpec, Strategy
 from canary_operator.domain.spec.template import PodTemplate
-from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
+from canary_operator.domain.spec.traffic import IstioTraffic, ReplicasTraffic, TrafficSpec
 
 __all__ = [
     "Analysis",
@@ -33,6 +33,7 @@ __all__ = [
     "PortSpec",
     "Problem",
     "Query",
+    "ReplicasTraffic",
     "RolloutSpec",
     "ServicePort",
     "ServiceSpec",

@@ -1,6 +1,6 @@
 """The whole `spec` of a CanaryRollout."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field
@@ -9,17 +9,50 @@ from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.spec.analysis import Analysis
 from canary_operator.domain.spec.kinds import text, whole
 from canary_operator.domain.spec.problems import find_problems, sentence
-from canary_operator.domain.spec.schema import Written
+from canary_operator.domain.spec.schema import Place, Rule, Written
 from canary_operator.domain.spec.service import ServiceSpec
 from canary_operator.domain.spec.strategy import Strategy
 from canary_operator.domain.spec.template import NO_PODS, PodTemplate
 from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
 
 INT32 = 2**31 - 1
+ALL = 100
+
+_REPLICAS: Place = ("traffic", "replicas")
+_NO_MESH = "!has(self.traffic) || !has(self.traffic.replicas) || "
+
+
+def _needs_a_mesh(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.traffic.replicas is not None and any(m.query is None for m in spec.analysis.metrics):
+        yield _REPLICAS
+
+
+def _gives_everything(spec: "RolloutSpec") -> Iterable[Place]:
+    everything = any(step.weight == ALL for step in spec.strategy.resolved_steps)
+    if spec.traffic.replicas is not None and everything:
+        yield _REPLICAS
 
 
 class RolloutSpec(Written):
     """What to run, how callers reach it, and how a new version gets its requests."""
+
+    rules = (
+        Rule(
+            "needs analysis.metrics with a query each. Without a mesh nothing counts requests for "
+            "successRate (also the one that is checked when metrics are left out), latency and "
+            "comparison",
+            _NO_MESH + "(has(self.analysis) && has(self.analysis.metrics) && "
+            "self.analysis.metrics.all(metric, has(metric.query)))",
+            _needs_a_mesh,
+        ),
+        Rule(
+            "needs weights below 100: stable keeps its pods, and they get their share",
+            _NO_MESH + "!has(self.strategy) || ((!has(self.strategy.steps) || "
+            "self.strategy.steps.all(step, step.weight < 100)) && "
+            "(!has(self.strategy.maxWeight) || self.strategy.maxWeight < 100))",
+            _gives_everything,
+        ),
+    )
 
     replicas: Annotated[int, whole(0, INT32)] = 1
     """Pods for the full load; 1 when left out."""

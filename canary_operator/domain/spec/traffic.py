@@ -1,6 +1,6 @@
 """Who splits the requests."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -31,10 +31,21 @@ class IstioTraffic(Written):
     """Gateways that route the hosts, beside the mesh itself."""
 
 
+class ReplicasTraffic(Written):
+    """Split requests by the number of pods behind one Service; needs no mesh."""
+
+    rounding: Literal["Exact", "Up"] = "Exact"
+    """What becomes of a weight below the share of one canary pod: `Exact` refuses it, `Up` gives
+    that pod's share; `Exact` when left out."""
+
+
 class TrafficSpec(Written):
     """Who splits the requests between stable and canary: exactly one router."""
 
-    rules = (exactly_one_of("istio"),)
+    rules = (exactly_one_of("istio", "replicas"),)
 
     istio: IstioTraffic | None = None
     """An Istio VirtualService, the default."""
+
+    replicas: ReplicasTraffic | None = None
+    """The number of pods of both versions behind one Service, for clusters without a mesh."""

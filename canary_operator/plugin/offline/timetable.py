@@ -13,6 +13,7 @@ from math import sqrt
 
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.spec import Analysis, RolloutSpec, Step
+from canary_operator.domain.split import split_of, steps_of
 from canary_operator.plugin.exits import Exit, PluginError
 from canary_operator.plugin.offline.simulation.play import simulate
 from canary_operator.plugin.offline.simulation.scenario import Scenario
@@ -114,7 +115,7 @@ def timetable_of(setup: Setup) -> Timetable:
             why = f"{why} {uncounted_words(protocol)}"
         raise PluginError(f"{told}: {why}", code=Exit.FAILED)
     turns = [one for one in timeline.entries if isinstance(one, Turn)]
-    steps = spec.strategy.resolved_steps
+    steps, split = steps_of(spec), split_of(spec)
     raised = [_raised(turns, index) for index in range(len(steps))]
     promotes_at = next(turn.at for turn in turns if turn.phase is Phase.PROMOTING)
     ends = [*(turn.at for turn in raised[1:]), promotes_at]
@@ -132,8 +133,8 @@ def timetable_of(setup: Setup) -> Timetable:
                 starts_at=turn.at,
                 ends_at=end,
                 checks_at=tuple(c.at for c in timeline.checks if turn.at < c.at <= end),
-                canary_pods=turn.canary_pods,
-                pods=turn.pods,
+                canary_pods=split.pods_for(step.weight),
+                pods=spec.replicas + split.pods_for(step.weight),
                 look=look_at(step, spec.analysis, window),
             )
             for index, (step, turn, end) in enumerate(zip(steps, raised, ends, strict=True))

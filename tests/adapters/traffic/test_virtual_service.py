@@ -158,11 +158,11 @@ def test_the_weight_that_a_virtual_service_gives(spec: dict[str, Any], weight: i
 class Named:
     """A router that says its name."""
 
-    def __init__(self, weight: int) -> None:
+    def __init__(self, weight: int | None) -> None:
         self.weight = weight
 
     def state(self, _: Rollout) -> RouteState:
-        return RouteState(weight=self.weight)
+        return RouteState(exists=self.weight is not None, weight=self.weight)
 
     async def claim(self, *_: Any) -> None:
         raise AssertionError(self.weight)
@@ -173,19 +173,13 @@ class Named:
 
 
 @pytest.mark.parametrize(
-    ("raw", "weight"),
-    [
-        ({}, 1),
-        ({"traffic": None}, 1),
-        ({"traffic": "nonsense"}, 1),
-        ({"traffic": {"istio": {}}}, 1),
-        ({"traffic": {"other": {}}}, 2),
-    ],
+    ("first", "second", "weight"), [(1, 2, 1), (None, 2, 2), (None, None, None)]
 )
-def test_the_spec_chooses_its_router(raw: dict[str, Any], weight: int) -> None:
-    router = RouterByKind({"istio": Named(1), "other": Named(2)})
-    rollout = Rollout(key=KEY, uid="u", resource_version="1", generation=1, spec=raw)
-    assert router.state(rollout).weight == weight
+def test_the_router_that_has_an_object_tells(
+    first: int | None, second: int | None, weight: int | None
+) -> None:
+    router = RouterByKind({"istio": Named(first), "other": Named(second)})
+    assert router.state(ROLLOUT).weight == weight
 
 
 async def test_a_checked_spec_chooses_its_router() -> None:

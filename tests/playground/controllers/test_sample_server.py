@@ -86,6 +86,24 @@ async def test_a_faulty_version_still_passes_its_probe(start: Start) -> None:
     assert await Probe(address, "/healthz").passes()
 
 
+async def test_it_counts_its_answers_for_prometheus(start: Start) -> None:
+    _, address = await start(ERROR_RATE="0")
+    while not await Probe(address).passes():  # noqa: ASYNC110 - it sends no signal
+        await asyncio.sleep(0.02)
+    reader, writer = await asyncio.open_connection(address.ip, address.port)
+    for path in ("/", "/cart", "/healthz", "/metrics"):
+        assert await ask(reader, writer, path) == 200
+    writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+    _, head, body = await answer(reader)
+    writer.close()
+    assert b"content-type: text/plain\r\n" in head
+    assert body.decode().splitlines() == [
+        "# TYPE http_requests_total counter",
+        'http_requests_total{code="200"} 2',
+        'http_requests_total{code="500"} 0',
+    ]
+
+
 async def test_unhealthy(start: Start) -> None:
     _, address = await start(UNHEALTHY="1")
     assert not await Probe(address, "/healthz").passes()

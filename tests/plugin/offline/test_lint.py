@@ -217,6 +217,19 @@ ROWS = {
         "'htpp' of port 80 is the name of no container port",
         {"spec.service.targetPort": "htpp"},
     ),
+    "a step that pods cannot give": Row(
+        "share-of-pods",
+        ERROR,
+        (*SPEC, "strategy"),
+        "stable pods; with 4 the smallest share is 20 %.",
+        {
+            "spec.replicas": 4,
+            "spec.traffic": {"replicas": {}},
+            "spec.analysis.metrics": [
+                {"name": "a", "query": {"promql": "up{a='{{ canary }}'}", "max": 1}}
+            ],
+        },
+    ),
     "one of several ports that no container has": Row(
         "named-port",
         ERROR,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from canary_operator.domain.acceptance import check_named_ports
+from canary_operator.domain.acceptance import check_named_ports, check_shares
 from canary_operator.domain.errors import HostNotAllowedError, InvalidSpecError
 from canary_operator.domain.hosts import can_be_allowed, check_hosts, own_hosts
 from canary_operator.domain.promql import QueryTemplateError, template_variables
@@ -22,6 +22,7 @@ from canary_operator.plugin.offline.lint.rules import Note, Rollout, Rule, SpecR
 
 DEFAULT_NAMESPACE = "default"
 HOSTS: Place = ("spec", "traffic", "istio", "hosts")
+STRATEGY: Place = ("spec", "strategy")
 
 
 def unknown_variables(at: Rollout) -> Iterator[Note]:
@@ -45,6 +46,14 @@ def missing_ports(at: Rollout) -> Iterator[Note]:
             check_named_ports(at.spec.model_copy(update={"service": alone}))
         except InvalidSpecError as error:
             yield Note(("spec", "service", *place), *split_advice(error.message))
+
+
+def shares_below_one_pod(at: Rollout) -> Iterator[Note]:
+    """Without a mesh, a step that asks for less than the share of one canary pod."""
+    try:
+        check_shares(at.spec)
+    except InvalidSpecError as error:
+        yield Note(STRATEGY, *split_advice(error.message))
 
 
 def refused_hosts(at: Rollout) -> Iterator[Note]:
@@ -130,6 +139,7 @@ def _wrong_ports(container: ContainerAt) -> Iterator[Note]:
 ACCEPTANCE_RULES: tuple[SpecRule, ...] = (
     Rule("query-variable", Severity.ERROR, unknown_variables),
     Rule("named-port", Severity.ERROR, missing_ports),
+    Rule("share-of-pods", Severity.ERROR, shares_below_one_pod),
     Rule("host-not-allowed", Severity.ERROR, refused_hosts),
     Rule("pod-value", Severity.ERROR, wrong_pod_values),
     Rule("host-needs-permission", Severity.INFO, hosts_that_need_a_list),

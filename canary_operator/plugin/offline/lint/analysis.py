@@ -7,7 +7,7 @@ from datetime import timedelta
 from fractions import Fraction
 from math import ceil
 
-from canary_operator.domain.acceptance import check_interval, doubts_about
+from canary_operator.domain.acceptance import check_interval, shares_for_percentages
 from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.figures import amount, number, seconds
 from canary_operator.domain.situation import Settings
@@ -115,7 +115,7 @@ def needs_traffic(at: Rollout) -> Iterator[Note]:
 
 def percent_mistake(at: Rollout) -> Iterator[Note]:
     """A share where a percentage is asked."""
-    for doubt in doubts_about(at.spec):
+    for doubt in shares_for_percentages(at.spec):
         sentence, advice = split_advice(doubt)
         yield Note(_place_at_start(sentence), sentence, advice)
 

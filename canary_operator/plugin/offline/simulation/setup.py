@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from canary_operator.domain.acceptance import check_interval, read_spec
+from canary_operator.domain.acceptance import check_interval, check_shares, read_spec
 from canary_operator.domain.errors import InvalidRolloutError
 from canary_operator.domain.situation import Settings
 from canary_operator.domain.spec import Query, RolloutSpec
@@ -62,6 +62,7 @@ def examine(setup: Setup) -> RolloutSpec:
             setup.spec, name=setup.name, namespace=setup.namespace, settings=setup.settings
         )
         check_interval(spec, setup.settings)
+        check_shares(spec)
     except InvalidRolloutError as error:
         raise PluginError(error.message, code=Exit.FAILED) from error
     if spec.replicas == 0:
