@@ -20,6 +20,7 @@ from canary_operator.adapters.cluster.seen import (
     see_pod,
     see_record,
     see_rollout,
+    see_route,
 )
 from canary_operator.domain.objects import ROLLOUT_LABEL
 from canary_operator.ports import Key
@@ -207,7 +208,7 @@ class Caches:
         self.services = ObjectCache[SeenManifest](see_manifest)
         self.records = ObjectCache[SeenRecord](see_record)
         self.pods = ObjectCache[SeenPod](see_pod)
-        self.virtual_services = ObjectCache[SeenManifest](see_manifest)
+        self.virtual_services = ObjectCache[SeenManifest](see_route)
 
     def all_rollouts(self) -> list[Key]:
         """Return every CanaryRollout that was seen."""

@@ -1,5 +1,6 @@
 """Istio: one VirtualService for each rollout, whose weights always sum to 100."""
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -8,23 +9,28 @@ from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.drift import Rules
 from canary_operator.adapters.cluster.encoding import unpack
-from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
+from canary_operator.adapters.cluster.errors import ApiError, NotFoundError, RejectedError
 from canary_operator.adapters.cluster.owned import OwnedObjects
 from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.traffic.istio_claims import Claims, claims_of, full_host
 from canary_operator.adapters.traffic.istio_rivals import Contender, Rivals
 from canary_operator.adapters.traffic.istio_routes import (
+    GIVEN_ANNOTATION,
     REJECTED_ANNOTATION,
     REJECTED_BECAUSE_ANNOTATION,
     ROUTE_KINDS,
     canary_weight,
+    has_settings,
     hosts_of,
     virtual_service,
 )
 from canary_operator.domain.errors import (
+    ConflictError,
     DriftConflictError,
+    ForbiddenError,
     HostConflictError,
+    RefusedRouteError,
     RouterUnavailableError,
 )
 from canary_operator.domain.reasons import Reason
@@ -33,6 +39,9 @@ from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Key, Rollout
 
+logger = logging.getLogger(__name__)
+
+_NOTHING: Mapping[str, Any] = {"metadata": {"labels": {}, "annotations": {}}, "spec": {}}
 _WEBHOOK_PAUSE = timedelta(seconds=30)
 _RULES = Rules(
     exact=frozenset({"spec.hosts", "spec.gateways", "spec.http", "spec.tcp", "spec.tls"})
@@ -62,6 +71,7 @@ class IstioRouter:
             wake: Has a rollout looked at again that may get a host now, or has to give one up.
         """
         self._domain = cluster_domain
+        self._client = client
         self._objects = OwnedObjects[SeenManifest](
             client, VIRTUAL_SERVICES, caches.virtual_services, _RULES
         )
@@ -90,12 +100,33 @@ class IstioRouter:
         if conflict is not None:
             raise conflict
         wanted = hosts_of(rollout.key, spec, self._domain)
-        await self._claims.check(rollout, wanted, self._present(rollout))
+        await self._claims.check(rollout, wanted, self._present(rollout)["spec"])
+        await self._try_out(rollout, spec)
+
+    async def _try_out(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Ask the API server, and Istio's webhook where it is, whether they take the route.
+
+        What is refused only when it is to be written would stand in the way of a rollback.
+        """
+        if rollout.deleting or not has_settings(spec):
+            return
+        try:
+            wanted = virtual_service(rollout, spec, RouteTarget(0), self._domain)
+            await self._client.apply(VIRTUAL_SERVICES, wanted, dry_run=True)
+        except RejectedError as error:
+            raise RefusedRouteError(
+                f"spec.traffic.istio: the API server refuses VirtualService {rollout.key.name}: "
+                f"{error.message}"
+            ) from error
+        except (ApiError, ConflictError, ForbiddenError) as error:
+            # Not installed, not ours, or not ours to write: writing it will tell.
+            facts = {"rollout": str(rollout.key)}
+            logger.debug("The route could not be tried out: %s", error, extra=facts)
 
     def _present(self, rollout: Rollout) -> Mapping[str, Any]:
         held = self._objects.get(rollout, rollout.key.name)
-        spec: Mapping[str, Any] = unpack(held.content.manifest)["spec"] if held else {}
-        return spec
+        manifest: Mapping[str, Any] = unpack(held.content.manifest) if held else _NOTHING
+        return manifest
 
     def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
         """Return which host of the spec in force is left to another rollout, if one is."""
@@ -124,8 +155,7 @@ class IstioRouter:
         lost = {contender.claims[claim] for claim in self._rivals.lost(contender)}
         present = self._present(rollout)
         wanted = virtual_service(rollout, spec, target, self._domain, without=lost)
-        # Of kinds that we have no routes of, somebody else's are taken away.
-        wanted["spec"] = {kind: [] for kind in ROUTE_KINDS if kind in present} | wanted["spec"]
+        _take_away(wanted, present)
         try:
             written = await self._objects.ensure(rollout, wanted)
         except NotFoundError as error:
@@ -135,7 +165,7 @@ class IstioRouter:
                 f"The API server refuses VirtualService {rollout.key.name}: {error.message}"
             ) from error
         after = self.state(rollout)
-        if after.hosts != frozenset(present.get("hosts") or ()):
+        if after.hosts != frozenset(present["spec"].get("hosts") or ()):
             self._rivals.rerouted()
         if after.weight != target.weight and not rollout.deleting:
             raise DriftConflictError(
@@ -144,6 +174,17 @@ class IstioRouter:
                 retry_after=_WEBHOOK_PAUSE,
             )
         return written
+
+
+def _take_away(wanted: dict[str, Any], present: Mapping[str, Any]) -> None:
+    """Ask for the absence of what is there and not wanted, so that it counts as a difference.
+
+    Of kinds that we have no routes of, those are somebody else's routes. Of metadata, those are
+    labels and annotations that the spec gave before; the server takes them away with any write.
+    """
+    wanted["spec"] = {kind: [] for kind in ROUTE_KINDS if kind in present["spec"]} | wanted["spec"]
+    if present["metadata"]["annotations"].get(GIVEN_ANNOTATION):
+        wanted["metadata"]["annotations"].setdefault(GIVEN_ANNOTATION, "")
 
 
 def _not_installed(error: NotFoundError) -> RouterUnavailableError:

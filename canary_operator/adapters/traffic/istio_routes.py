@@ -5,9 +5,10 @@ from typing import Any
 
 from canary_operator.adapters.cluster.owned import owner_of
 from canary_operator.adapters.traffic.istio_claims import MESH, full_host
+from canary_operator.adapters.traffic.istio_http import ALL, Hosts, routes_by_kind
 from canary_operator.domain.hosts import own_hosts
 from canary_operator.domain.objects import CANARY, GROUP, STABLE, metadata, track_name
-from canary_operator.domain.spec import IstioTraffic, RolloutSpec, ServicePort
+from canary_operator.domain.spec import IstioTraffic, RolloutSpec
 from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Key, Rollout
 
@@ -18,14 +19,10 @@ It is always written, so that taking it away takes it away from whoever wrote it
 """
 REJECTED_BECAUSE_ANNOTATION = f"{GROUP}/rejected-because"
 
-_ALL = 100
-ROUTE_KINDS = ("http", "tcp", "tls")
-_OPAQUE = frozenset({"https", "mongo", "mysql", "redis", "tcp", "tls"})
-"""Protocols that Istio does not read requests from; it balances their connections.
+GIVEN_ANNOTATION = f"{GROUP}/given"
+"""Keys of labels and annotations that the spec gave; that taking one from the spec is seen here."""
 
-Istio's sidecars ignore TCP routes on ports named `https` or `tls`, so their callers stay on stable.
-A weighted `tls` route would be matched by SNI and cut off callers that use a short name.
-"""
+ROUTE_KINDS = ("http", "tcp", "tls")
 
 
 def virtual_service(
@@ -48,20 +45,47 @@ def virtual_service(
     claimed = hosts_of(rollout.key, spec, cluster_domain)
     hosts = [host for host in claimed["hosts"] if host not in without]
     gateways = claimed["gateways"]
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": _metadata(rollout, spec.traffic.istio or IstioTraffic(), target),
+        "spec": {
+            "hosts": hosts,
+            "gateways": gateways,
+            **routes_by_kind(
+                spec, target.weight, gateways, destinations(rollout.key, cluster_domain)
+            ),
+        },
+    }
+
+
+def has_settings(spec: RolloutSpec) -> bool:
+    """Whether the VirtualService has more in it than what the operator itself puts there."""
+    istio = spec.traffic.istio or IstioTraffic()
+    return bool(istio.model_fields_set - {"hosts", "gateways"})
+
+
+def _metadata(rollout: Rollout, istio: IstioTraffic, target: RouteTarget) -> dict[str, Any]:
+    """Return metadata with the mark of a rollback, and what the spec gives beside; ours wins."""
     marks = {
         REJECTED_ANNOTATION: target.rejected or "",
         REJECTED_BECAUSE_ANNOTATION: str(target.rejected_because or ""),
     }
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": metadata(owner_of(rollout), rollout.key.name, annotations=marks),
-        "spec": {
-            "hosts": hosts,
-            "gateways": gateways,
-            **_routes_by_kind(rollout.key, spec, target.weight, gateways, cluster_domain),
-        },
-    }
+    given = sorted({*istio.labels, *istio.annotations})
+    annotations = {**istio.annotations, **marks}
+    if given:
+        annotations[GIVEN_ANNOTATION] = " ".join(given)
+    meta = metadata(owner_of(rollout), rollout.key.name, annotations=annotations)
+    return {**meta, "labels": {**istio.labels, **meta["labels"]}}
+
+
+def destinations(key: Key, cluster_domain: str) -> Hosts:
+    """Return where the requests of a rollout are sent to."""
+    stable, canary = (
+        full_host(track_name(key.name, track), key.namespace, cluster_domain)
+        for track in (STABLE, CANARY)
+    )
+    return Hosts(stable, canary)
 
 
 def hosts_of(key: Key, spec: RolloutSpec, cluster_domain: str) -> dict[str, list[str]]:
@@ -78,62 +102,6 @@ def hosts_of(key: Key, spec: RolloutSpec, cluster_domain: str) -> dict[str, list
         "hosts": list(dict.fromkeys((own, *further))),
         "gateways": list(dict.fromkeys((MESH, *istio.gateways))),
     }
-
-
-def _routes_by_kind(
-    key: Key, spec: RolloutSpec, weight: int, gateways: list[str], cluster_domain: str
-) -> dict[str, Any]:
-    ports = spec.service.all_ports
-    http = [port for port in ports if not _is_opaque(port)]
-    tcp = [port for port in ports if _is_opaque(port)]
-
-    def routes(chosen: list[ServicePort]) -> list[dict[str, Any]]:
-        return [
-            {
-                **_match(port, chosen, gateways),
-                "route": _destinations(key, port, weight, cluster_domain),
-            }
-            for port in chosen
-        ]
-
-    return {
-        **({"http": routes(http)} if http else {}),
-        **({"tcp": routes(tcp)} if tcp else {}),
-    }
-
-
-def _is_opaque(port: ServicePort) -> bool:
-    protocol = port.app_protocol or port.name.partition("-")[0]
-    return protocol in _OPAQUE
-
-
-def _match(port: ServicePort, ports: list[ServicePort], gateways: list[str]) -> dict[str, Any]:
-    """Match a port where there are several.
-
-    A gateway listens on ports of its own, so there only the first port of the Service is served.
-    """
-    if len(ports) == 1:
-        return {}
-    if len(gateways) == 1:
-        return {"match": [{"port": port.port}]}
-    in_mesh = {"port": port.port, "gateways": [MESH]}
-    outside = [{"gateways": gateways[1:]}] if port is ports[0] else []
-    return {"match": [in_mesh, *outside]}
-
-
-def _destinations(
-    key: Key, port: ServicePort, weight: int, cluster_domain: str
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "destination": {
-                "host": full_host(track_name(key.name, track), key.namespace, cluster_domain),
-                "port": {"number": port.port},
-            },
-            "weight": share,
-        }
-        for track, share in ((STABLE, _ALL - weight), (CANARY, weight))
-    ]
 
 
 def canary_weight(spec: Mapping[str, Any], key: Key, cluster_domain: str) -> int | None:
@@ -159,11 +127,8 @@ def _route_weight(route: Mapping[str, Any], key: Key, cluster_domain: str) -> in
         ): entry.get("weight", 0)
         for entry in route.get("route") or ()
     }
-    tracks = [
-        full_host(track_name(key.name, track), key.namespace, cluster_domain)
-        for track in (STABLE, CANARY)
-    ]
-    if set(shares) != set(tracks) or sum(shares.values()) != _ALL:
+    ours = destinations(key, cluster_domain)
+    if set(shares) != {ours.stable, ours.canary} or sum(shares.values()) != ALL:
         return None
-    weight = shares[tracks[1]]
+    weight = shares[ours.canary]
     return weight if isinstance(weight, int) else None

@@ -19,6 +19,9 @@ LONGEST_VALUE = 60
 MOST_LEVELS = 64
 """A pod template has some ten; not all that is deeper can be read (`adapters.cluster.nesting`)."""
 
+_OF_A_KEY = ("[key]",)
+"""Where pydantic says that the key of a map is wrong, and not its value."""
+
 LONGEST_PLACE = 6
 """Parts of a place that are shown where it has too many."""
 
@@ -127,6 +130,10 @@ def _from_pydantic(model: type[BaseModel], data: Any, error: ErrorDetails, root:
     if kind == "extra_forbidden":
         return Problem(full, _unknown_field(model, place, path(full)))
     message = WORDS.get(kind, error["msg"]).format_map(error.get("ctx", {}))
+    if place[-1:] == _OF_A_KEY:
+        *above, key, _ = full
+        shown = f"{path(tuple(above))} has an entry named {_shown(key)}, but such a name {message}"
+        return Problem(tuple(above), f"{shown}.")
     return _problem(full, _value_at(data, place), message)
 
 
