@@ -220,6 +220,26 @@ GOOD: Mapping[str, dict[str, Any]] = {
             }
         },
     ),
+    "a focused canary": edited(
+        SMALLEST,
+        {"strategy": {"match": ROUTE["match"], "promotion": "Manual", "steps": [{"weight": 50}]}},
+    ),
+    "a focused canary beside conditions of the route": edited(
+        SMALLEST,
+        {
+            "strategy": {"match": [{"headers": {"x-a": {}}}], "promotion": "Automatic"},
+            "traffic": {"istio": {"match": [{"uri": {"prefix": "/"}, "headers": {"x-b": {}}}]}},
+            "service": {
+                "ports": [
+                    {"name": "web", "port": 80, "appProtocol": "http2"},
+                    {"name": "tcp-db", "port": 81},
+                ]
+            },
+        },
+    ),
+    "connections": edited(
+        SMALLEST, {"service": {"port": 80, "portName": "tcp"}, "traffic": {"istio": {}}}
+    ),
     "the shorthand": edited(SMALLEST, {"strategy": {"stepWeight": 7, "maxWeight": 100}}),
     "a step as large as the last": edited(SMALLEST, {"strategy": {"stepWeight": 50}}),
     "steps that stay level": edited(

@@ -101,6 +101,31 @@ def test_values_that_a_definition_cannot_check(changes: dict[str, Any], said: st
     assert problems(changes) == [f"spec.traffic.istio.{said}"]
 
 
+@pytest.mark.parametrize(
+    ("focus", "base", "twice"),
+    [
+        ({"uri": {"exact": "/"}}, {"uri": {"exact": "/"}}, True),
+        ({"method": {"exact": "GET"}}, {"method": {"exact": "PUT"}}, True),
+        ({"sourceNamespace": "a"}, {"sourceNamespace": "b"}, True),
+        ({"headers": {"X-A": {}}}, {"headers": {"x-a": {"exact": "1"}}}, True),
+        ({"queryParams": {"a": {}}}, {"queryParams": {"a": {}}}, True),
+        ({"sourceLabels": {"app": "a"}}, {"sourceLabels": {"app": "b"}}, True),
+        ({"headers": {"x-a": {}}}, {"headers": {"x-b": {}}}, False),
+        ({"headers": {"x-a": {}}}, {"withoutHeaders": {"x-a": {}}}, False),
+        ({"queryParams": {"A": {}}}, {"queryParams": {"a": {}}}, False),
+        ({"uri": {"exact": "/"}}, {"method": {"exact": "GET"}}, False),
+    ],
+)
+def test_a_focus_cannot_ask_about_what_the_route_asks_about(
+    focus: dict[str, Any], base: dict[str, Any], twice: bool
+) -> None:
+    spec = edited(FULL, {"strategy.match": [focus], "traffic.istio.match": [base]})
+    _, found = find_problems(RolloutSpec, spec)
+    assert [problem.sentence.partition(" must not")[0] for problem in found] == [
+        "spec.strategy.match[0]" for _ in range(twice)
+    ]
+
+
 def test_the_whole_route_is_fine() -> None:
     assert problems({}) == []
 

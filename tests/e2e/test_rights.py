@@ -17,7 +17,7 @@ import yaml
 from canary_operator.domain.objects import ROLLOUT_LABEL
 from canary_operator.engine.tick import RECORDS_KEPT
 from canary_operator.playground.api.requests import Request
-from canary_operator.playground.client import DEPLOYMENTS, MERGE, Manifest, Resource
+from canary_operator.playground.client import DEPLOYMENTS, MERGE, SERVICES, Manifest, Resource
 from deploy.rendering import render
 from tests.support.bed import (
     EVENTS,
@@ -130,6 +130,7 @@ async def test_what_is_granted_is_used_and_what_is_used_is_granted(installed: In
     await lose_and_find(release)
     await see_a_crash(await bed.release("looping", namespace=installed.namespace, **IMPATIENT))
     await outlive_many_revisions(release)
+    await focus_and_widen(release)
 
     requests = operators_requests(bed)
     assert {each.user for each in requests if each.user} == {bed.user}
@@ -199,6 +200,23 @@ async def outlive_many_revisions(release: Release) -> None:
     await eventually(forgotten)
 
 
+async def focus_and_widen(release: Release) -> None:
+    """Let the canary be for some requests, and then for all again: a Service comes and goes."""
+    strategy = quick_spec()["strategy"]
+
+    async def is_there() -> bool:
+        listed = await release.bed.client.list(SERVICES, release.namespace)
+        return any(one["metadata"]["name"] == "web-match" for one in listed["items"])
+
+    async def is_gone() -> bool:
+        return not await is_there()
+
+    await release.apply(strategy={**strategy, "match": [{"headers": {"x-company": {}}}]})
+    await eventually(is_there)
+    await release.apply(strategy=strategy)
+    await eventually(is_gone)
+
+
 @pytest.mark.parametrize("installed", ["one namespace"], indirect=True)
 async def test_another_namespace_is_left_alone(installed: Installed) -> None:
     bed = installed.bed
@@ -216,7 +234,7 @@ def test_no_right_opens_more_than_it_says(mode: str) -> None:
     assert "*" not in names
     assert not any(name.startswith(("secrets", "configmaps")) for name in names)
     deleting = [rule["resources"] for rule in rules(rights) if "delete" in rule["verbs"]]
-    assert deleting == [["controllerrevisions"]]
+    assert deleting == [["controllerrevisions"], ["services"]]
     assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(names)
     assert not any("nonResourceURLs" in rule for rule in rules(rights))
     assert not any(name in {"pods/exec", "serviceaccounts/token"} for name in names)

@@ -84,6 +84,17 @@ REFUSED_BY_THE_OPERATOR = (
         lambda _, words: "must not change the host of requests in a second place" in words,
     ),
     Difference(
+        "a condition of `strategy.match` that asks about the same as one of `traffic.istio.match`",
+        edited(
+            SMALLEST,
+            {
+                "strategy": {"match": [{"uri": {"prefix": "/a"}}]},
+                "traffic": {"istio": {"match": [{"uri": {"prefix": "/b"}}]}},
+            },
+        ),
+        lambda _, words: "must not ask about what a condition of traffic.istio.match" in words,
+    ),
+    Difference(
         "more than 64 levels of nesting",
         edited(SMALLEST, {"template.spec.x": _nested(70)}),
         lambda _, words: "must not be nested deeper than 64 levels" in words,

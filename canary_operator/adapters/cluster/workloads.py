@@ -24,7 +24,7 @@ from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import TrackTarget
 from canary_operator.ports import Accepted, Rollout
 
-_SERVICE_RULES = Rules(exact=frozenset({"spec.selector"}), complete=frozenset({"spec.ports"}))
+SERVICE_RULES = Rules(exact=frozenset({"spec.selector"}), complete=frozenset({"spec.ports"}))
 
 
 class OwnedServices(OwnedObjects[SeenManifest]):
@@ -54,7 +54,7 @@ class ClusterWorkloads:
         self._client = client
         self._pods = caches.pods
         self._deployments = OwnedObjects[SeenDeployment](client, DEPLOYMENTS, caches.deployments)
-        self._services = OwnedServices(client, SERVICES, caches.services, _SERVICE_RULES)
+        self._services = OwnedServices(client, SERVICES, caches.services, SERVICE_RULES)
         self._records = Records(client, caches)
 
     def track(self, rollout: Rollout, track: str) -> TrackState:

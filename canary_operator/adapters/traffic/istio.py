@@ -14,6 +14,7 @@ from canary_operator.adapters.cluster.owned import OwnedObjects
 from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.traffic.istio_claims import Claims, claims_of, full_host
+from canary_operator.adapters.traffic.istio_group import GroupServices
 from canary_operator.adapters.traffic.istio_rivals import Contender, Rivals
 from canary_operator.adapters.traffic.istio_routes import (
     GIVEN_ANNOTATION,
@@ -23,6 +24,7 @@ from canary_operator.adapters.traffic.istio_routes import (
     canary_weight,
     has_settings,
     hosts_of,
+    names_group,
     virtual_service,
 )
 from canary_operator.domain.errors import (
@@ -75,6 +77,7 @@ class IstioRouter:
         self._objects = OwnedObjects[SeenManifest](
             client, VIRTUAL_SERVICES, caches.virtual_services, _RULES
         )
+        self._group = GroupServices(client, caches, wake)
         self._claims = Claims(client, cluster_domain, namespaces)
         self._rivals = Rivals(caches, cluster_domain, wake)
 
@@ -154,26 +157,46 @@ class IstioRouter:
         contender = contender_of(rollout, spec, self._domain)
         lost = {contender.claims[claim] for claim in self._rivals.lost(contender)}
         present = self._present(rollout)
-        wanted = virtual_service(rollout, spec, target, self._domain, without=lost)
+        with_group = spec.strategy.is_focused and self._group.is_settled(rollout)
+        wanted = virtual_service(
+            rollout, spec, target, self._domain, without=lost, with_group=with_group
+        )
         _take_away(wanted, present)
+        written = await self._write(rollout, wanted)
+        after = self._present(rollout)["spec"]
+        if frozenset(after.get("hosts") or ()) != frozenset(present["spec"].get("hosts") or ()):
+            self._rivals.rerouted()
+        self._check_weight(rollout, target)
+        # That a route begins to name the Service, or ends to, is nothing that somebody did.
+        drifted = written and with_group == names_group(present["spec"], rollout.key, self._domain)
+        return await self._beside(rollout, spec, after) or drifted
+
+    async def _beside(self, rollout: Rollout, spec: RolloutSpec, route: Mapping[str, Any]) -> bool:
+        """Write what belongs to the route; the route comes first, as it may take traffic away."""
+        if spec.strategy.is_focused:
+            return await self._group.ensure(rollout, spec)
+        if not names_group(route, rollout.key, self._domain):
+            await self._group.remove(rollout)
+        return False
+
+    async def _write(self, rollout: Rollout, wanted: dict[str, Any]) -> bool:
         try:
-            written = await self._objects.ensure(rollout, wanted)
+            return await self._objects.ensure(rollout, wanted)
         except NotFoundError as error:
             raise _not_installed(error) from error
         except ApiError as error:
             raise RouterUnavailableError(
                 f"The API server refuses VirtualService {rollout.key.name}: {error.message}"
             ) from error
-        after = self.state(rollout)
-        if after.hosts != frozenset(present["spec"].get("hosts") or ()):
-            self._rivals.rerouted()
-        if after.weight != target.weight and not rollout.deleting:
+
+    def _check_weight(self, rollout: Rollout, target: RouteTarget) -> None:
+        """Notice a webhook that changes what we write."""
+        if self.state(rollout).weight != target.weight and not rollout.deleting:
             raise DriftConflictError(
                 f"VirtualService {rollout.key.name} was told {target.weight} % and does not have "
                 "it: an admission webhook changes it. Exclude it from that webhook.",
                 retry_after=_WEBHOOK_PAUSE,
             )
-        return written
 
 
 def _take_away(wanted: dict[str, Any], present: Mapping[str, Any]) -> None:

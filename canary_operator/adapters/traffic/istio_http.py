@@ -22,6 +22,8 @@ class Hosts:
 
     stable: str
     canary: str
+    group: str
+    """Stable again, for requests of the group that the canary is for."""
 
 
 def routes_by_kind(
@@ -30,7 +32,8 @@ def routes_by_kind(
     """Return the routes of a rollout, as `spec.http` and `spec.tcp` of its VirtualService.
 
     Args:
-        spec: The spec in force.
+        spec: The spec in force. A focused canary has two routes for each port: the first for its
+            group, the second for everybody else.
         weight: Share of requests for the canary, in whole percent.
         gateways: Those of the VirtualService; the first one is the mesh.
         hosts: Where requests are sent to.
@@ -38,31 +41,34 @@ def routes_by_kind(
     http = [port for port in spec.service.all_ports if not port.is_opaque]
     tcp = [port for port in spec.service.all_ports if port.is_opaque]
     istio = spec.traffic.istio or IstioTraffic()
-    routes: dict[str, list[Json]] = {
-        "http": [
-            {
-                **_match(_at_port(port, http, gateways), conditions_of(istio)),
-                **dict(_settings(istio)),
-                "route": _split(port, weight, hosts),
-            }
-            for port in http
-        ],
-        "tcp": [
-            {**_match(_at_port(port, tcp, gateways)), "route": _split(port, weight, hosts)}
-            for port in tcp
-        ],
+    base, group = _as_written(istio.match), _as_written(spec.strategy.match or ())
+    settings = dict(_settings(istio))
+
+    def http_routes(port: ServicePort) -> Iterator[Json]:
+        everybody = _at_port(port, http, gateways), base
+        if not group:
+            split = _split(port, weight, hosts.stable, hosts.canary)
+            yield {**_match(*everybody), **settings, "route": split}
+            return
+        split = _split(port, weight, hosts.group, hosts.canary)
+        yield {**_match(*everybody, group), **settings, "route": split}
+        yield {**_match(*everybody), **settings, "route": [_destination(hosts.stable, port, ALL)]}
+
+    def tcp_route(port: ServicePort) -> Json:
+        split = _split(port, weight, hosts.stable, hosts.canary)
+        alone = [_destination(hosts.stable, port, ALL)]
+        return {**_match(_at_port(port, tcp, gateways)), "route": alone if group else split}
+
+    routes = {
+        "http": [route for port in http for route in http_routes(port)],
+        "tcp": [tcp_route(port) for port in tcp],
     }
     return {kind: listed for kind, listed in routes.items() if listed}
 
 
-def conditions_of(istio: IstioTraffic) -> list[Json]:
-    """Return which requests are routed at all; nothing for all of them."""
-    return [as_written(condition) for condition in istio.match]
-
-
-def as_written(part: Written) -> Json:
-    """Return a part of the spec as the user wrote it, without what is null."""
-    return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def _as_written(conditions: Iterable[Written]) -> list[Json]:
+    """Return conditions as the user wrote them, without what is null."""
+    return [one.model_dump(mode="json", by_alias=True, exclude_unset=True) for one in conditions]
 
 
 def _settings(istio: IstioTraffic) -> Iterator[tuple[str, Any]]:
@@ -105,8 +111,8 @@ def _together(parts: Iterable[Mapping[str, Any]]) -> Json:
     return whole
 
 
-def _split(port: ServicePort, weight: int, hosts: Hosts) -> list[Json]:
-    shares = ((hosts.stable, ALL - weight), (hosts.canary, weight))
+def _split(port: ServicePort, weight: int, stable: str, canary: str) -> list[Json]:
+    shares = ((stable, ALL - weight), (canary, weight))
     return [_destination(host, port, share) for host, share in shares]
 
 

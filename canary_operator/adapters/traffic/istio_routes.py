@@ -1,13 +1,14 @@
 """The VirtualService of a rollout: what it looks like, and what one says."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from canary_operator.adapters.cluster.owned import owner_of
 from canary_operator.adapters.traffic.istio_claims import MESH, full_host
 from canary_operator.adapters.traffic.istio_http import ALL, Hosts, routes_by_kind
 from canary_operator.domain.hosts import own_hosts
-from canary_operator.domain.objects import CANARY, GROUP, STABLE, metadata, track_name
+from canary_operator.domain.objects import CANARY, GROUP, MATCH, STABLE, metadata, track_name
 from canary_operator.domain.spec import IstioTraffic, RolloutSpec
 from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Key, Rollout
@@ -25,13 +26,14 @@ GIVEN_ANNOTATION = f"{GROUP}/given"
 ROUTE_KINDS = ("http", "tcp", "tls")
 
 
-def virtual_service(
+def virtual_service(  # noqa: PLR0913 - all of them decide what it looks like
     rollout: Rollout,
     spec: RolloutSpec,
     target: RouteTarget,
     cluster_domain: str,
     *,
     without: Collection[str] = (),
+    with_group: bool = True,
 ) -> dict[str, Any]:
     """Return the VirtualService of a rollout, with the mark of a rollback in the same write.
 
@@ -41,10 +43,14 @@ def virtual_service(
         target: What the canary gets.
         cluster_domain: End of the names of Services.
         without: Hosts of the spec that are left out.
+        with_group: Whether the Service of a focused canary's group may be sent requests to.
     """
     claimed = hosts_of(rollout.key, spec, cluster_domain)
     hosts = [host for host in claimed["hosts"] if host not in without]
     gateways = claimed["gateways"]
+    ours = destinations(rollout.key, cluster_domain)
+    if not with_group:
+        ours = replace(ours, group=ours.stable)
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
@@ -52,9 +58,7 @@ def virtual_service(
         "spec": {
             "hosts": hosts,
             "gateways": gateways,
-            **routes_by_kind(
-                spec, target.weight, gateways, destinations(rollout.key, cluster_domain)
-            ),
+            **routes_by_kind(spec, target.weight, gateways, ours),
         },
     }
 
@@ -62,7 +66,7 @@ def virtual_service(
 def has_settings(spec: RolloutSpec) -> bool:
     """Whether the VirtualService has more in it than what the operator itself puts there."""
     istio = spec.traffic.istio or IstioTraffic()
-    return bool(istio.model_fields_set - {"hosts", "gateways"})
+    return spec.strategy.is_focused or bool(istio.model_fields_set - {"hosts", "gateways"})
 
 
 def _metadata(rollout: Rollout, istio: IstioTraffic, target: RouteTarget) -> dict[str, Any]:
@@ -81,11 +85,12 @@ def _metadata(rollout: Rollout, istio: IstioTraffic, target: RouteTarget) -> dic
 
 def destinations(key: Key, cluster_domain: str) -> Hosts:
     """Return where the requests of a rollout are sent to."""
-    stable, canary = (
-        full_host(track_name(key.name, track), key.namespace, cluster_domain)
-        for track in (STABLE, CANARY)
+    return Hosts(
+        *(
+            full_host(track_name(key.name, part), key.namespace, cluster_domain)
+            for part in (STABLE, CANARY, MATCH)
+        )
     )
-    return Hosts(stable, canary)
 
 
 def hosts_of(key: Key, spec: RolloutSpec, cluster_domain: str) -> dict[str, list[str]]:
@@ -105,14 +110,28 @@ def hosts_of(key: Key, spec: RolloutSpec, cluster_domain: str) -> dict[str, list
 
 
 def canary_weight(spec: Mapping[str, Any], key: Key, cluster_domain: str) -> int | None:
-    """Return the canary's share that a VirtualService gives.
+    """Return the canary's share that a VirtualService gives, of the requests that it is for.
 
     None where a route has other destinations than ours or weights that do not sum to 100. Where
     routes differ, the highest one counts: whoever compares it will not think the canary idle.
+    Routes to stable alone are for those whom the canary is not for.
     """
-    weights = [_route_weight(route, key, cluster_domain) for route in _routes(spec)]
-    known = [weight for weight in weights if weight is not None]
-    return max(known) if known and len(known) == len(weights) else None
+    weights: list[int] = []
+    ours = destinations(key, cluster_domain)
+    for route in _routes(spec):
+        shares = {
+            full_host(
+                entry.get("destination", {}).get("host", ""), key.namespace, cluster_domain
+            ): entry.get("weight", 0)
+            for entry in route.get("route") or ()
+        }
+        if set(shares) == {ours.stable}:
+            continue
+        weight = _split_weight(shares, ours)
+        if weight is None:
+            return None
+        weights.append(weight)
+    return max(weights, default=None)
 
 
 def _routes(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -120,15 +139,19 @@ def _routes(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from spec.get(kind) or ()
 
 
-def _route_weight(route: Mapping[str, Any], key: Key, cluster_domain: str) -> int | None:
-    shares = {
-        full_host(
-            entry.get("destination", {}).get("host", ""), key.namespace, cluster_domain
-        ): entry.get("weight", 0)
-        for entry in route.get("route") or ()
-    }
-    ours = destinations(key, cluster_domain)
-    if set(shares) != {ours.stable, ours.canary} or sum(shares.values()) != ALL:
+def _split_weight(shares: Mapping[str, Any], ours: Hosts) -> int | None:
+    pairs = ({ours.stable, ours.canary}, {ours.group, ours.canary})
+    if set(shares) not in pairs or sum(shares.values()) != ALL:
         return None
     weight = shares[ours.canary]
     return weight if isinstance(weight, int) else None
+
+
+def names_group(spec: Mapping[str, Any], key: Key, cluster_domain: str) -> bool:
+    """Whether a VirtualService sends requests to the Service of a focused canary's group."""
+    group = destinations(key, cluster_domain).group
+    return any(
+        entry.get("destination", {}).get("host") == group
+        for route in _routes(spec)
+        for entry in route.get("route") or ()
+    )

@@ -131,5 +131,19 @@ class Condition(Written):
     source_namespace: Annotated[str, dns_label()] | None = None
     """Namespace of the caller; never true for callers from outside the mesh."""
 
+    def asks_as(self, other: "Condition") -> bool:
+        """Whether both ask about the same, so that one condition cannot ask for both."""
+        single = ("uri", "scheme", "method", "authority", "source_namespace")
+        maps = ("headers", "without_headers", "query_params", "source_labels")
+        return any(
+            getattr(self, name) is not None and getattr(other, name) is not None for name in single
+        ) or any(_names(self, name) & _names(other, name) for name in maps)
+
+
+def _names(condition: Condition, field: str) -> set[str]:
+    """Return what a condition names; headers have one name in either case."""
+    names = getattr(condition, field)
+    return {name.lower() for name in names} if field.endswith("headers") else set(names)
+
 
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=MOST_CONDITIONS)]

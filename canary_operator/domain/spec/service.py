@@ -19,6 +19,8 @@ Istio's sidecars ignore TCP routes on ports named `https` or `tls`, so their cal
 A weighted `tls` route would be matched by SNI and cut off callers that use a short name.
 """
 
+OPAQUE_PREFIX = "^(https|mongo|mysql|redis|tcp|tls)(-|$)"
+
 PROTOCOLS = "grpc, grpc-web, http, http2, https, mongo, mysql, redis, tcp or tls"
 DEFAULT_PORT_NAME = "http"
 
