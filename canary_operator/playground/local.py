@@ -21,13 +21,14 @@ from canary_operator.playground.prometheus import Prometheus
 
 ROLLOUTS = Resource("canaryrollouts", "canary-operator.dev", "v1alpha1")
 DEFINITIONS = Resource("customresourcedefinitions", "apiextensions.k8s.io", namespaced=False)
-ISTIO_DEFINITION = Path(__file__).parent / "crds" / "virtualservices.yaml"
+ISTIO_DEFINITIONS = Path(__file__).parent / "crds"
 
 
 def definitions() -> list[Manifest]:
     """Return the CustomResourceDefinitions that a cluster for the operator has."""
-    istio: Manifest = yaml.safe_load(ISTIO_DEFINITION.read_text(encoding="utf-8"))
-    return [custom_resource_definition(), istio]
+    files = sorted(ISTIO_DEFINITIONS.glob("*.yaml"))
+    istio: list[Manifest] = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    return [custom_resource_definition(), *istio]
 
 
 class LocalCluster:

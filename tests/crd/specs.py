@@ -93,6 +93,12 @@ ROUTE: Mapping[str, Any] = {
         "allowCredentials": True,
         "unmatchedPreflights": "IGNORE",
     },
+    "trafficPolicy": {
+        "loadBalancer": {"simple": "LEAST_REQUEST"},
+        "connectionPool": {"http": {"http1MaxPendingRequests": 100}},
+        "outlierDetection": {"consecutive5xxErrors": 5, "interval": "10s"},
+        "portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "ISTIO_MUTUAL"}}],
+    },
     "labels": {"team": "shop"},
     "annotations": {"example.com/why": "any text, really"},
 }

@@ -208,6 +208,7 @@ class Caches:
         self.services = ObjectCache[SeenManifest](see_manifest)
         self.records = ObjectCache[SeenRecord](see_record)
         self.pods = ObjectCache[SeenPod](see_pod)
+        self.destination_rules = ObjectCache[SeenManifest](see_manifest)
         self.virtual_services = ObjectCache[SeenManifest](see_route)
 
     def all_rollouts(self) -> list[Key]:

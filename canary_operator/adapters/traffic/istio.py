@@ -15,6 +15,7 @@ from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.traffic.istio_claims import Claims, claims_of, full_host
 from canary_operator.adapters.traffic.istio_group import GroupServices
+from canary_operator.adapters.traffic.istio_policies import Policies
 from canary_operator.adapters.traffic.istio_rivals import Contender, Rivals
 from canary_operator.adapters.traffic.istio_routes import (
     GIVEN_ANNOTATION,
@@ -78,6 +79,7 @@ class IstioRouter:
             client, VIRTUAL_SERVICES, caches.virtual_services, _RULES
         )
         self._group = GroupServices(client, caches, wake)
+        self._policies = Policies(client, caches, cluster_domain)
         self._claims = Claims(client, cluster_domain, namespaces)
         self._rivals = Rivals(caches, cluster_domain, wake)
 
@@ -116,6 +118,7 @@ class IstioRouter:
         try:
             wanted = virtual_service(rollout, spec, RouteTarget(0), self._domain)
             await self._client.apply(VIRTUAL_SERVICES, wanted, dry_run=True)
+            await self._policies.try_out(rollout, spec)
         except RejectedError as error:
             raise RefusedRouteError(
                 f"spec.traffic.istio: the API server refuses VirtualService {rollout.key.name}: "
@@ -162,6 +165,8 @@ class IstioRouter:
             rollout, spec, target, self._domain, without=lost, with_group=with_group
         )
         _take_away(wanted, present)
+        if not present["spec"]:  # callers must not meet destinations without their policy
+            await self._policies.ensure(rollout, spec)
         written = await self._write(rollout, wanted)
         after = self._present(rollout)["spec"]
         if frozenset(after.get("hosts") or ()) != frozenset(present["spec"].get("hosts") or ()):
@@ -173,11 +178,12 @@ class IstioRouter:
 
     async def _beside(self, rollout: Rollout, spec: RolloutSpec, route: Mapping[str, Any]) -> bool:
         """Write what belongs to the route; the route comes first, as it may take traffic away."""
+        written = False
         if spec.strategy.is_focused:
-            return await self._group.ensure(rollout, spec)
-        if not names_group(route, rollout.key, self._domain):
+            written = await self._group.ensure(rollout, spec)
+        elif not names_group(route, rollout.key, self._domain):
             await self._group.remove(rollout)
-        return False
+        return await self._policies.ensure(rollout, spec) or written
 
     async def _write(self, rollout: Rollout, wanted: dict[str, Any]) -> bool:
         try:

@@ -41,7 +41,8 @@ def routes_by_kind(
     http = [port for port in spec.service.all_ports if not port.is_opaque]
     tcp = [port for port in spec.service.all_ports if port.is_opaque]
     istio = spec.traffic.istio or IstioTraffic()
-    base, group = _as_written(istio.match), _as_written(spec.strategy.match or ())
+    base = [as_written(condition) for condition in istio.match]
+    group = [as_written(condition) for condition in spec.strategy.match or ()]
     settings = dict(_settings(istio))
 
     def http_routes(port: ServicePort) -> Iterator[Json]:
@@ -66,9 +67,9 @@ def routes_by_kind(
     return {kind: listed for kind, listed in routes.items() if listed}
 
 
-def _as_written(conditions: Iterable[Written]) -> list[Json]:
-    """Return conditions as the user wrote them, without what is null."""
-    return [one.model_dump(mode="json", by_alias=True, exclude_unset=True) for one in conditions]
+def as_written(part: Written) -> Json:
+    """Return a part of the spec as the user wrote it, without what is null."""
+    return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _settings(istio: IstioTraffic) -> Iterator[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from pydantic import Field
 from canary_operator.domain.spec.conditions import Conditions
 from canary_operator.domain.spec.http import FEW, anything, label_key, label_value
 from canary_operator.domain.spec.kinds import text
+from canary_operator.domain.spec.policy import TrafficPolicy
 from canary_operator.domain.spec.route import (
     CorsPolicy,
     HeaderChanges,
@@ -110,6 +111,9 @@ class IstioTraffic(Written):
 
     cors_policy: CorsPolicy | None = None
     """Which pages of other origins may call."""
+
+    traffic_policy: TrafficPolicy | None = None
+    """How proxies treat stable and canary: a DestinationRule for each, with the same policy."""
 
     labels: Annotated[Mapping[LabelKey, Annotated[str, label_value()]], *FEW] = Field(
         default_factory=dict
