@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -33,6 +33,8 @@ TOO_DEEP = (
 WORDS: Mapping[str, str] = {
     "rule": "{message}",
     "bool_type": "must be true or false",
+    "dict_type": "must be an object with fields",
+    "mapping_type": "must be an object with fields",
     "model_type": "must be an object with fields",
     "tuple_type": "must be a list",
     "too_short": "must have {min_length} or more entries",
@@ -151,9 +153,13 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel]:
+    in_map = False
     for name in place:
-        if isinstance(name, str):
-            model = _model_in(_fields(model)[name]) or model
+        if isinstance(name, str) and not in_map:
+            annotation = _fields(model)[name]
+            model, in_map = _model_in(annotation) or model, get_origin(annotation) is Mapping
+        else:
+            in_map = False  # a place in a list, or a key
     return model
 
 
