@@ -26,6 +26,7 @@ KEPT = frozenset(
         "maxLength",
         "minItems",
         "maxItems",
+        "maxProperties",
         "required",
     }
 )

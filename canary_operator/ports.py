@@ -169,6 +169,13 @@ class TrafficRouter(Protocol):
         """
         ...
 
+    def is_finished(self, rollout: Rollout) -> bool:
+        """Whether the last `set` did all of it; else it goes on by itself and is to be repeated.
+
+        The rollout is woken when there is more to do.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:

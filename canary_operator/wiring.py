@@ -18,6 +18,7 @@ from canary_operator.adapters.cluster.followed import Followed, catch_up
 from canary_operator.adapters.cluster.leases import Lease
 from canary_operator.adapters.cluster.resources import (
     DEPLOYMENTS,
+    DESTINATION_RULES,
     PODS,
     RECORDS,
     ROLLOUTS,
@@ -65,6 +66,7 @@ def followed(caches: Caches) -> tuple[Followed, ...]:
         Followed(SERVICES, caches.services),
         Followed(PODS, caches.pods),
         Followed(VIRTUAL_SERVICES, caches.virtual_services),
+        Followed(DESTINATION_RULES, caches.destination_rules),
     )
 
 

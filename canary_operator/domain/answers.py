@@ -9,7 +9,7 @@ from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase, Trigger
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.requests import Request, Verb
 from canary_operator.domain.situation import Situation
-from canary_operator.domain.steps import awaits_approval
+from canary_operator.domain.steps import awaits_approval, awaits_promotion
 
 
 def open_request(at: Situation) -> Request | None:
@@ -86,6 +86,11 @@ def _resume(at: Situation) -> Answer:
         return _refused("spec.paused is true; set it to false to go on.")
     if awaits_approval(at):
         return Answer("Accepted", f"The step at {at.weight} % is approved.", approve=True)
+    if awaits_promotion(at):
+        return _refused(
+            "Every step passed, and spec.strategy.promotion is Manual: what follows is promote or "
+            "abort."
+        )
     return _refused("Nothing is paused, and the present step does not wait for an approval yet.")
 
 

@@ -3,6 +3,7 @@
 CanaryOperatorError
 ├── InvalidRolloutError          the wish is wrong: nothing was changed, the user has to act
 │   ├── InvalidSpecError         a field of the spec
+│   │   └── RefusedRouteError    the API server refused the route            (may heal)
 │   ├── InvalidTemplateError     the API server refused the pod template
 │   ├── HostNotAllowedError      a host that the admin did not allow
 │   ├── HostConflictError        a host that somebody else routes          (may heal)
@@ -40,6 +41,12 @@ class InvalidRolloutError(CanaryOperatorError):
 
 class InvalidSpecError(InvalidRolloutError):
     """One or more fields of the spec are wrong; the message names each and what is allowed."""
+
+
+class RefusedRouteError(InvalidSpecError):
+    """The API server, or a webhook behind it, refused what the router would write."""
+
+    heals = True  # a webhook may change
 
 
 class InvalidTemplateError(InvalidRolloutError):

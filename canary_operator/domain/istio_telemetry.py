@@ -7,7 +7,7 @@ grow with the number of rollouts, up to `SUBJECTS_PER_QUERY`.
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Generic, Literal, TypeAlias, TypeVar
 
@@ -22,6 +22,7 @@ from canary_operator.domain.counts import (
     View,
     outcome_of,
 )
+from canary_operator.domain.objects import MATCH
 from canary_operator.domain.promql import counted, one_of
 
 SUBJECTS_PER_QUERY = 200
@@ -51,6 +52,8 @@ _REPORTERS: Mapping[View, str] = {
     View.CALLERS: 'reporter="source"',
     View.PODS: 'reporter=~"destination|waypoint"',
 }
+_FOCUSED_LABELS = ("reporter", "destination_service")
+_FOCUSED_REPORTERS: Mapping[View, str] = {View.CALLERS: "source", View.PODS: "waypoint"}
 _WITH_CODE = 'response_code!=""'
 """Where an admin removed that label, nothing can be told: no data is better than all bad."""
 _NOT_HUNG_UP = f'response_flags!~"(.*,)?{HUNG_UP_FLAG}(,.*)?"'
@@ -63,6 +66,8 @@ class Subject:
     namespace: str
     name: str
     cluster_domain: str = "cluster.local"
+    focused: bool = False
+    """Whether the canary is for a group of requests only; see `identity`."""
 
     def workload(self, track: Track) -> str:
         """Return the name of a track's Deployment and Service."""
@@ -74,7 +79,17 @@ class Subject:
         return f"{service}.{self.namespace}.svc.{self.cluster_domain}"
 
     def identity(self, view: View, track: Track) -> tuple[str, ...]:
-        """Return the values of the labels that name a track in `view`."""
+        """Return the values of the labels that name a track in `view`.
+
+        With a focused canary, only what stable serves of the group counts. That goes to a Service
+        of its own, whose name callers' proxies and waypoints know. A pod's own proxy does not: it
+        names the first of all Services that select the pod (`addTelemetryMetadata` in Istio's
+        `cluster_builder.go`), so by its view nothing can be told.
+        """
+        if self.focused:
+            service = f"{self.name}-{MATCH}" if track == "stable" else self.workload(track)
+            host = f"{service}.{self.namespace}.svc.{self.cluster_domain}"
+            return (_FOCUSED_REPORTERS[view], host)
         if view is View.CALLERS:
             return (self.host(track),)
         return (self.namespace, self.workload(track))
@@ -100,31 +115,35 @@ class Series:
 def requests_query(subjects: Sequence[Subject], window: timedelta) -> str:
     """Return the query that counts the requests of both tracks by outcome."""
     return " or ".join(
-        counted(
-            f"{_REQUESTS}{{{_matchers(view, subjects, TRACKS)},{_WITH_CODE}}}",
-            window,
-            (*_IDENTITY_LABELS[view], *_OUTCOME_LABELS),
-        )
-        for view in View
+        counted(f"{_REQUESTS}{{{matchers},{_WITH_CODE}}}", window, (*names, *_OUTCOME_LABELS))
+        for names, matchers in _selections(subjects)
     )
 
 
 def durations_query(subjects: Sequence[Subject], window: timedelta) -> str:
     """Return the query for the histograms of both tracks, without callers that hung up."""
     return " or ".join(
-        counted(
-            f"{_DURATIONS}{{{_matchers(view, subjects, TRACKS)},{_NOT_HUNG_UP}}}",
-            window,
-            (*_IDENTITY_LABELS[view], "le"),
-        )
-        for view in View
+        counted(f"{_DURATIONS}{{{matchers},{_NOT_HUNG_UP}}}", window, (*names, "le"))
+        for names, matchers in _selections(subjects)
     )
+
+
+def _selections(subjects: Sequence[Subject]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield labels that name tracks, and what selects the series that have them."""
+    plain = [subject for subject in subjects if not subject.focused]
+    focused = [subject for subject in subjects if subject.focused]
+    for view in View if plain else ():
+        yield _IDENTITY_LABELS[view], _matchers(view, plain, TRACKS)
+    if focused:
+        hosts = [one.identity(View.CALLERS, track)[1] for one in focused for track in TRACKS]
+        reporters = one_of(_FOCUSED_REPORTERS.values())
+        yield _FOCUSED_LABELS, f"reporter=~{reporters},destination_service=~{one_of(hosts)}"
 
 
 def past_requests_query(subjects: Sequence[Subject], window: timedelta) -> str:
     """Return the query that counts the requests of each of stable's pods by outcome."""
     return counted(
-        f"{_REQUESTS}{{{_matchers(View.PODS, subjects, ('stable',))},{_WITH_CODE}}}",
+        f"{_REQUESTS}{{{_of_stable_pods(subjects)},{_WITH_CODE}}}",
         window,
         (*_IDENTITY_LABELS[View.PODS], *POD_LABELS, *_OUTCOME_LABELS),
     )
@@ -133,10 +152,14 @@ def past_requests_query(subjects: Sequence[Subject], window: timedelta) -> str:
 def past_durations_query(subjects: Sequence[Subject], window: timedelta) -> str:
     """Return the query for the histogram of each of stable's pods."""
     return counted(
-        f"{_DURATIONS}{{{_matchers(View.PODS, subjects, ('stable',))},{_NOT_HUNG_UP}}}",
+        f"{_DURATIONS}{{{_of_stable_pods(subjects)},{_NOT_HUNG_UP}}}",
         window,
         (*_IDENTITY_LABELS[View.PODS], *POD_LABELS, "le"),
     )
+
+
+def _of_stable_pods(subjects: Sequence[Subject]) -> str:
+    return _matchers(View.PODS, [_plain(subject) for subject in subjects], ("stable",))
 
 
 def read_past_requests(
@@ -170,7 +193,7 @@ class _Pasts(Generic[_Counted]):
 
     def __init__(self, subjects: Sequence[Subject]) -> None:
         self._windows: dict[tuple[str, ...], dict[float, dict[str, _Counted]]] = {
-            subject.identity(View.PODS, "stable"): {} for subject in subjects
+            _plain(subject).identity(View.PODS, "stable"): {} for subject in subjects
         }
         self._subjects = subjects
 
@@ -185,7 +208,12 @@ class _Pasts(Generic[_Counted]):
         }
 
     def _found(self, subject: Subject) -> dict[float, dict[str, _Counted]]:
-        return self._windows[subject.identity(View.PODS, "stable")]
+        return self._windows[_plain(subject).identity(View.PODS, "stable")]
+
+
+def _plain(subject: Subject) -> Subject:
+    """Return a subject as if its canary were for all: how failures of a pod clump is the same."""
+    return replace(subject, focused=False)
 
 
 def _pod(one: Series) -> str:
@@ -221,6 +249,8 @@ def _matchers(view: View, subjects: Sequence[Subject], tracks: Sequence[Track]) 
 
 def _identity(row: Row) -> tuple[str, ...]:
     """Return the values that name the row's track; each view has label names of its own."""
+    if "reporter" in row.labels:
+        return tuple(row.labels.get(name, "") for name in _FOCUSED_LABELS)
     view = View.CALLERS if "destination_service" in row.labels else View.PODS
     return tuple(row.labels.get(name, "") for name in _IDENTITY_LABELS[view])
 

@@ -193,6 +193,19 @@ def services(owner: Owner, ports: Sequence[ServicePort]) -> Iterator[dict[str, A
     yield from track_services(owner, ports)
 
 
+MATCH = "match"
+"""End of the name of the Service for what stable serves of the requests that a canary is for."""
+
+
+def match_service(owner: Owner, ports: Iterable[ServicePort]) -> dict[str, Any]:
+    """Return the Service for what stable serves of the group that a focused canary is for.
+
+    It selects the same pods as that of stable; telemetry tells requests apart by its name.
+    """
+    meta = metadata(owner, track_name(owner.name, MATCH), labels={TRACK_LABEL: STABLE})
+    return _service(meta, _selector(owner, STABLE), [_service_port(port) for port in ports])
+
+
 def _service(
     meta: dict[str, Any], selector: dict[str, str], ports: list[dict[str, Any]]
 ) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class Reason(StrEnum):
     # People.
     APPROVAL_REQUIRED = "ApprovalRequired"
     """The step waits for a person."""
+    PROMOTION_REQUIRED = "PromotionRequired"
+    """Every step passed, and a person has to promote or abort."""
     PAUSED_BY_REQUEST = "PausedByRequest"
     """A person asked for a pause."""
     PAUSED_BY_SPEC = "PausedBySpec"

@@ -38,6 +38,7 @@ from canary_operator.domain.rollbacks import (
 from canary_operator.domain.situation import Situation, next_step
 from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
+    awaits_promotion,
     guarded_since,
     next_raise,
     pause_reason,
@@ -188,8 +189,10 @@ def raise_weight(at: Situation) -> Action | None:
 
 
 def promote_after_last_step(at: Situation) -> Action | None:
-    """Every step passed: the canary becomes stable."""
-    if at.status.phase is Phase.PAUSED or not step_is_done(at) or next_step(at) is not None:
+    """Every step passed: the canary becomes stable, unless a person has the last word."""
+    if at.status.phase is Phase.PAUSED or awaits_promotion(at):
+        return None
+    if not step_is_done(at) or next_step(at) is not None:
         return None
     return Promote(Trigger.STEPS_PASSED)
 

@@ -60,11 +60,24 @@ def pause_reason(at: Situation) -> Reason | None:
         return Reason.PAUSED_BY_REQUEST
     if at.spec.paused:
         return Reason.PAUSED_BY_SPEC
+    if awaits_promotion(at):
+        return Reason.PROMOTION_REQUIRED
     return Reason.APPROVAL_REQUIRED if awaits_approval(at) else None
 
 
+def awaits_promotion(at: Situation) -> bool:
+    """Whether every step is done, and a person has the last word."""
+    manual = at.spec.strategy.promotion == "Manual"
+    return manual and next_step(at) is None and step_is_done(at)
+
+
 def awaits_approval(at: Situation) -> bool:
-    """Whether the present step is done but for the word of a person."""
+    """Whether the present step is done but for the word of a person.
+
+    After the last step of a rollout that is promoted by hand, the request to promote says it all.
+    """
+    if awaits_promotion(at):
+        return False
     approved = at.attempt.approved_step == step_index(at)
     return present_step(at).approval and step_is_done(at) and not approved
 

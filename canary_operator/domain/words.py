@@ -133,6 +133,11 @@ def pause_words(at: Situation, reason: Reason) -> str:
     match reason:
         case Reason.APPROVAL_REQUIRED:
             return f"approval required. Approve with: {how_to(at, 'resume')}"
+        case Reason.PROMOTION_REQUIRED:
+            return (
+                f"every step passed. Promote with: {how_to(at, 'promote')} "
+                f"or take the canary back with: {how_to(at, 'abort')}"
+            )
         case Reason.PAUSED_BY_SPEC:
             return "spec.paused is true. Set it to false to go on."
         case _:

@@ -152,7 +152,7 @@ class Acceptor:
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
             check_target_ports(spec, stable.settings, stable.template)
-        if newest is None or newest.settings.get("traffic") != settings.get("traffic"):
+        if newest is None or _route_of(newest.settings) != _route_of(settings):
             await self._ports.router.claim(rollout, spec)
         check_interval(spec, self._settings)
         await self._ports.metrics.try_out(key, spec)
@@ -206,6 +206,13 @@ class Acceptor:
 
 def _quoted(error: InvalidRolloutError | SurroundingsError, *, heals: bool) -> Problem:
     return Problem.quoted(error.reason, error.message, heals=heals)
+
+
+def _route_of(settings: Mapping[str, Any]) -> tuple[object, object]:
+    """Return what the router makes its object from, beside ports."""
+    strategy = settings.get("strategy")
+    focus = strategy.get("match") if isinstance(strategy, Mapping) else None
+    return settings.get("traffic"), focus
 
 
 def _is_recorded(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any]) -> bool:

@@ -201,7 +201,9 @@ class Ticker:
         reached = self._reached.pop(rollout.key, None)
         if applied.error is not None:
             return
-        target, seen = applied.decision.target, None if applied.written else rollout.objects
+        target = applied.decision.target
+        over = not applied.written and self._ports.router.is_finished(rollout)
+        seen = rollout.objects if over else None
         now = _Reached(target, acceptance.wanted, acceptance.problem, seen)
         self._reached[rollout.key] = now
         if reached is None or (reached.wanted, reached.problem) != (now.wanted, now.problem):

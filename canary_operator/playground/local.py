@@ -22,7 +22,7 @@ from canary_operator.playground.prometheus import Prometheus
 
 ROLLOUTS = Resource("canaryrollouts", "canary-operator.dev", "v1alpha1")
 DEFINITIONS = Resource("customresourcedefinitions", "apiextensions.k8s.io", namespaced=False)
-ISTIO_DEFINITION = Path(__file__).parent / "crds" / "virtualservices.yaml"
+ISTIO_DEFINITIONS = Path(__file__).parent / "crds"
 
 
 def definitions(*, istio: bool = True) -> list[Manifest]:
@@ -31,8 +31,9 @@ def definitions(*, istio: bool = True) -> list[Manifest]:
     Args:
         istio: Whether Istio's are among them.
     """
-    theirs: Manifest = yaml.safe_load(ISTIO_DEFINITION.read_text(encoding="utf-8"))
-    return [custom_resource_definition(), *([theirs] if istio else ())]
+    files = sorted(ISTIO_DEFINITIONS.glob("*.yaml")) if istio else []
+    theirs: list[Manifest] = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    return [custom_resource_definition(), *theirs]
 
 
 class LocalCluster:

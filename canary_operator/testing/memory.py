@@ -38,6 +38,8 @@ class World:
     deployments: dict[str, Deployment] = field(default_factory=dict)
     services: bool = False
     route: RouteState = field(default_factory=RouteState)
+    route_finished: bool = True
+    """Whether the router has nothing left to do by itself."""
     records: list[Accepted] = field(default_factory=list)
     verdict: Verdict = Verdict.PASS
     counted: Callable[[timedelta], Traffic] | None = None
@@ -249,6 +251,9 @@ class _Router(_Port):
         await self.world.write("route", lambda: setattr(self.world, "route", wanted))
         self.sight.learned(ROUTE)
         return True
+
+    def is_finished(self, rollout: Rollout) -> bool:  # noqa: ARG002
+        return self.world.route_finished
 
 
 class _Metrics(_Port):

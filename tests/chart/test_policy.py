@@ -81,13 +81,13 @@ class Shop:
             "spec": quick_spec(**changes),
         }
 
-    async def refusal(self, client: Client, namespace: str = "") -> str:
+    async def refusal(self, client: Client, namespace: str = "", **changes: Any) -> str:
         """Return what the API server says to a CanaryRollout, nothing when it takes it."""
         try:
             await client.patch(
                 ROLLOUTS,
                 "web",
-                self.rollout(),
+                self.rollout(**changes),
                 namespace or self.namespace,
                 ctype=APPLY,
                 fieldManager="kubectl",
@@ -208,6 +208,19 @@ async def test_the_author_role_suffices(shop: Shop) -> None:
     role = f"{shop.release}-{shop.release}-author"
     async with await shop.bound("erin", "ClusterRole", role) as erin:
         assert await shop.refusal(erin) == ""
+
+
+async def test_only_who_asks_for_a_policy_needs_the_right_to_write_one(shop: Shop) -> None:
+    traffic = {"istio": {"trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}}}
+    async with await shop.person("heidi", WRITE, *NEEDED) as heidi:
+        refused = await shop.refusal(heidi, traffic=traffic)
+        assert "heidi may not create destinationrules.networking.istio.io" in refused
+    rules = rule("networking.istio.io", "destinationrules", "create")
+    async with await shop.person("ivan", WRITE, *NEEDED, rules) as ivan:
+        assert await shop.refusal(ivan, traffic=traffic) == ""
+    role = f"{shop.release}-{shop.release}-author"
+    async with await shop.bound("judy", "ClusterRole", role) as judy:
+        assert await shop.refusal(judy, traffic=traffic) == ""
 
 
 async def test_the_edit_role_alone_does_not(shop: Shop) -> None:

@@ -59,6 +59,51 @@ FULL: Mapping[str, Any] = {
     },
 }
 
+ROUTE: Mapping[str, Any] = {
+    "hosts": ["shop.example.com"],
+    "gateways": ["mesh", "demo/public"],
+    "match": [
+        {
+            "uri": {"prefix": "/cart"},
+            "ignoreUriCase": True,
+            "scheme": {"exact": "https"},
+            "method": {"regex": "GET|POST"},
+            "authority": {"exact": "shop.example.com"},
+            "headers": {"cookie": {"regex": r"^(.*?;)?\s*(company=acme)(;.*)?$"}, ":path": {}},
+            "withoutHeaders": {"x-test": {"exact": "1"}},
+            "queryParams": {"debug": {}},
+            "sourceLabels": {"app": "front", "example.com/team": ""},
+            "sourceNamespace": "front",
+        },
+        {"headers": {"x-company": {"prefix": "ac"}}},
+    ],
+    "timeout": "5s",
+    "retries": {"attempts": 3, "perTryTimeout": "500ms", "retryOn": "5xx,connect-failure,429"},
+    "headers": {
+        "request": {"set": {"x-from": "%REQ(:path)%"}, "add": {"x-a": ""}, "remove": ["x-b"]},
+        "response": {"set": {"x-c": "100%%"}, "add": {"x-d": "1"}, "remove": ["server"]},
+    },
+    "rewrite": {"uri": "/", "authority": "shop.internal:8080"},
+    "corsPolicy": {
+        "allowOrigins": [{"exact": "https://a.example"}, {"regex": "https://[a-z]+[.]b"}],
+        "allowMethods": ["GET", "*"],
+        "allowHeaders": ["*", "x-company"],
+        "exposeHeaders": ["x-c"],
+        "maxAge": "24h",
+        "allowCredentials": True,
+        "unmatchedPreflights": "IGNORE",
+    },
+    "trafficPolicy": {
+        "loadBalancer": {"simple": "LEAST_REQUEST"},
+        "connectionPool": {"http": {"http1MaxPendingRequests": 100}},
+        "outlierDetection": {"consecutive5xxErrors": 5, "interval": "10s"},
+        "portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "ISTIO_MUTUAL"}}],
+    },
+    "labels": {"team": "shop"},
+    "annotations": {"example.com/why": "any text, really"},
+}
+"""Everything that a route may have."""
+
 ABSENT = object()
 
 
@@ -100,7 +145,8 @@ class Bad:
 
 def _bad(row: Mapping[str, Any]) -> Bad:
     edits = row.get("set", {}) | dict.fromkeys(row.get("remove", ()), ABSENT)
-    return Bad(row["id"], edited(FULL, edits), row["problem"], row.get("served", False))
+    base = edited(FULL, {"traffic.istio": ROUTE}) if row.get("route") else FULL
+    return Bad(row["id"], edited(base, edits), row["problem"], row.get("served", False))
 
 
 BAD = tuple(map(_bad, yaml.safe_load((Path(__file__).parent / "bad.yaml").read_text())))
@@ -164,6 +210,56 @@ GOOD: Mapping[str, dict[str, Any]] = {
             "strategy": {"stepWeight": 50, "maxWeight": 99},
             "analysis": {"metrics": [{"name": "a", "query": {"promql": "up", "min": 1}}]},
         },
+    ),
+    "everything of a route": edited(FULL, {"traffic.istio": ROUTE}),
+    "a route at its bounds": edited(
+        SMALLEST,
+        {
+            "traffic": {
+                "istio": {
+                    "gateways": ["a" * 63 + "/" + "b" * 63, "gw.demo.svc.cluster.local"],
+                    "match": [{"uri": {"exact": "a" * 1024}, "headers": {"a": None}}] * 10,
+                    "timeout": "1ms",
+                    "retries": {"attempts": 0},
+                    "headers": {"request": {"set": {"Host": "a", "x": None}}},
+                    "corsPolicy": {"maxAge": "1s"},
+                    "labels": {"gone": None},
+                }
+            }
+        },
+    ),
+    "empty parts of a route": edited(
+        SMALLEST,
+        {
+            "traffic": {
+                "istio": {
+                    "match": [],
+                    "headers": {"request": {"set": {}}, "response": {}},
+                    "corsPolicy": {},
+                    "labels": {},
+                }
+            }
+        },
+    ),
+    "a focused canary": edited(
+        SMALLEST,
+        {"strategy": {"match": ROUTE["match"], "promotion": "Manual", "steps": [{"weight": 50}]}},
+    ),
+    "a focused canary beside conditions of the route": edited(
+        SMALLEST,
+        {
+            "strategy": {"match": [{"headers": {"x-a": {}}}], "promotion": "Automatic"},
+            "traffic": {"istio": {"match": [{"uri": {"prefix": "/"}, "headers": {"x-b": {}}}]}},
+            "service": {
+                "ports": [
+                    {"name": "web", "port": 80, "appProtocol": "http2"},
+                    {"name": "tcp-db", "port": 81},
+                ]
+            },
+        },
+    ),
+    "connections": edited(
+        SMALLEST, {"service": {"port": 80, "portName": "tcp"}, "traffic": {"istio": {}}}
     ),
     "the shorthand": edited(SMALLEST, {"strategy": {"stepWeight": 7, "maxWeight": 100}}),
     "a step as large as the last": edited(SMALLEST, {"strategy": {"stepWeight": 50}}),

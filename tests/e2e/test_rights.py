@@ -17,7 +17,7 @@ import yaml
 from canary_operator.domain.objects import ROLLOUT_LABEL
 from canary_operator.engine.tick import RECORDS_KEPT
 from canary_operator.playground.api.requests import Request
-from canary_operator.playground.client import DEPLOYMENTS, MERGE, Manifest, Resource
+from canary_operator.playground.client import DEPLOYMENTS, MERGE, SERVICES, Manifest, Resource
 from deploy.rendering import render
 from tests.support.bed import (
     EVENTS,
@@ -36,6 +36,7 @@ from tests.support.rights import KINDS_OF_RIGHTS, apply_all, manifests
 NAME = "canary-operator"
 CRDS = Path(__file__).parents[2] / "crds"
 RECORDS = Resource("controllerrevisions", "apps")
+DESTINATION_RULES = Resource("destinationrules", "networking.istio.io")
 LEADING = ("--leader-election", f"--leader-election-namespace={NAME}")
 ANALYSIS = {"interval": "5s", "window": "2s", "failureLimit": 0, "minRequests": 5}
 
@@ -48,6 +49,7 @@ HIDDEN: frozenset[Right] = frozenset(
         ("apps", "deployments", "create"),
         ("", "services", "create"),
         ("networking.istio.io", "virtualservices", "create"),
+        ("networking.istio.io", "destinationrules", "create"),
     }
 )
 """Rights that a real API server asks for within a request, and does not write into its audit log.
@@ -130,6 +132,7 @@ async def test_what_is_granted_is_used_and_what_is_used_is_granted(installed: In
     await lose_and_find(release)
     await see_a_crash(await bed.release("looping", namespace=installed.namespace, **IMPATIENT))
     await outlive_many_revisions(release)
+    await focus_and_widen(release)
 
     requests = operators_requests(bed)
     assert {each.user for each in requests if each.user} == {bed.user}
@@ -199,6 +202,30 @@ async def outlive_many_revisions(release: Release) -> None:
     await eventually(forgotten)
 
 
+async def focus_and_widen(release: Release) -> None:
+    """Let the canary be for some requests, and then for all again: a Service comes and goes.
+
+    So do the DestinationRules of a policy.
+    """
+    strategy = quick_spec()["strategy"]
+
+    async def is_there() -> bool:
+        listed = await release.bed.client.list(SERVICES, release.namespace)
+        return any(one["metadata"]["name"] == "web-match" for one in listed["items"])
+
+    async def are_gone() -> bool:
+        rules = await release.bed.client.list(DESTINATION_RULES, release.namespace)
+        return not (await is_there() or rules["items"])
+
+    policy = {"istio": {"trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}}}
+    focused = {**strategy, "match": [{"headers": {"x-company": {}}}]}
+    await release.apply(strategy=focused, traffic=policy)
+    await eventually(is_there)
+    await release.until(lambda status: condition(status, "Ready")["status"] == "True")
+    await release.apply(strategy=strategy, traffic={"istio": {}})
+    await eventually(are_gone)
+
+
 @pytest.mark.parametrize("installed", ["one namespace"], indirect=True)
 async def test_another_namespace_is_left_alone(installed: Installed) -> None:
     bed = installed.bed
@@ -216,7 +243,7 @@ def test_no_right_opens_more_than_it_says(mode: str) -> None:
     assert "*" not in names
     assert not any(name.startswith(("secrets", "configmaps")) for name in names)
     deleting = [rule["resources"] for rule in rules(rights) if "delete" in rule["verbs"]]
-    assert deleting == [["controllerrevisions"]]
+    assert deleting == [["controllerrevisions"], ["services"], ["destinationrules"]]
     assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(names)
     assert not any("nonResourceURLs" in rule for rule in rules(rights))
     assert not any(name in {"pods/exec", "serviceaccounts/token"} for name in names)

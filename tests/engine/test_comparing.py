@@ -106,6 +106,21 @@ async def test_whatever_changes_has_all_objects_compared(
     assert compared[0]
 
 
+async def test_a_router_that_goes_on_by_itself_is_told_again(
+    trial: Driver, compared: list[bool]
+) -> None:
+    trial.world.route_finished = False
+    a_hand_on_the_weight(trial.world)
+    await trial.pass_time(2 * INTERVAL)
+    compared.clear()
+    await trial.settle()
+    assert compared == [True]
+    trial.world.route_finished = True
+    await trial.settle()
+    await trial.settle()
+    assert compared == [True, True, False]
+
+
 async def test_after_a_restart_all_objects_are_compared(
     trial: Driver, compared: list[bool]
 ) -> None:

@@ -56,6 +56,45 @@ REFUSED_BY_THE_OPERATOR = (
         lambda _, words: "is the name of no container port in spec.template" in words,
     ),
     Difference(
+        "a regular expression that RE2 does not read",
+        edited(SMALLEST, {"traffic": {"istio": {"match": [{"uri": {"regex": "(?=a)"}}]}}}),
+        lambda _, words: "must be a regular expression as RE2 reads it" in words,
+    ),
+    Difference(
+        "the name of a header, query parameter or label that can be none, and the value of a "
+        "header that Envoy cannot read",
+        edited(SMALLEST, {"traffic": {"istio": {"labels": {"a b": "c"}}}}),
+        lambda _, words: (
+            ", but such a name must be the " in words or "must be the value of a header" in words
+        ),
+    ),
+    Difference(
+        "a host of requests that is changed in two places",
+        edited(
+            SMALLEST,
+            {
+                "traffic": {
+                    "istio": {
+                        "headers": {"request": {"set": {"host": "a"}}},
+                        "rewrite": {"authority": "b"},
+                    }
+                }
+            },
+        ),
+        lambda _, words: "must not change the host of requests in a second place" in words,
+    ),
+    Difference(
+        "a condition of `strategy.match` that asks about the same as one of `traffic.istio.match`",
+        edited(
+            SMALLEST,
+            {
+                "strategy": {"match": [{"uri": {"prefix": "/a"}}]},
+                "traffic": {"istio": {"match": [{"uri": {"prefix": "/b"}}]}},
+            },
+        ),
+        lambda _, words: "must not ask about what a condition of traffic.istio.match" in words,
+    ),
+    Difference(
         "more than 64 levels of nesting",
         edited(SMALLEST, {"template.spec.x": _nested(70)}),
         lambda _, words: "must not be nested deeper than 64 levels" in words,

@@ -42,6 +42,8 @@ REFUSALS = frozenset(
 REFUSED = "spec.strategy: not like this."
 _WITH_APPROVAL = {"steps": [{"weight": 5, "hold": "10s", "approval": True}]}
 
+_BY_HAND = {"steps": [{"weight": 5, "hold": "10s"}], "promotion": "Manual"}
+
 
 @dataclass(frozen=True)
 class State:
@@ -113,6 +115,7 @@ def situations() -> Iterator[tuple[str, Situation]]:
     yield "paused by request", with_attempt(paused, paused_by_request=True)
     yield "paused by the spec", replace(paused, wanted=wanted("v2", paused=True))
     yield "waits for approval", replace(paused, wanted=wanted("v2", strategy=_WITH_APPROVAL))
+    yield "waits for promotion", replace(paused, wanted=wanted("v2", strategy=_BY_HAND))
     yield "promoting", with_status(step, phase=Phase.PROMOTING)
     back = _rolled_back(with_status(step, phase=Phase.ROLLING_BACK, weight=0))
     yield "rolling back", back
@@ -186,7 +189,9 @@ def _actions(at: Situation) -> Iterator[str]:
     phase = at.status.phase
     if phase is Phase.PROGRESSING:
         yield "pause"
-    if phase is Phase.PAUSED and not (at.wanted and at.wanted.spec.paused):
+    strategy = at.wanted.spec.strategy if at.wanted else None
+    by_hand = strategy is not None and strategy.promotion == "Manual"
+    if phase is Phase.PAUSED and not (at.wanted and at.wanted.spec.paused) and not by_hand:
         yield "resume"
     if phase in IN_STEPS:
         yield "promote"

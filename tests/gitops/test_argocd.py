@@ -76,6 +76,12 @@ def test_the_button_of_an_approval_step_says_so() -> None:
     assert words("paused by request") == "Resume"
 
 
+def test_the_button_of_a_promotion_by_hand_says_so() -> None:
+    found = run(DISCOVERY, named("waits for promotion").manifest)
+    assert found["promote"]["displayName"] == "Promote: every step passed"
+    assert found["resume"]["disabled"]
+
+
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_an_enabled_action_asks_for_the_revision_that_was_seen(state: State) -> None:
     for name in state.actions:

@@ -34,13 +34,14 @@ def is_calm(state: State) -> bool:
     """Whether there is no problem and nothing newer than what the operator looked at."""
     status: dict[str, Any] = state.manifest["status"]
     reasons = {one["reason"] for one in status.get("conditions", [])}
-    words = {*Phase, "ApprovalRequired", "PausedByRequest", "PausedBySpec", "StableUnavailable"}
+    paused = {"ApprovalRequired", "PausedByRequest", "PausedBySpec", "PromotionRequired"}
+    words = {*Phase, *paused, "StableUnavailable"}
     return "edited" not in state.name and reasons <= words
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_with_approval_a_step_that_waits_for_a_person_is_done(state: State) -> None:
-    waits = state.name == "waits for approval"
+    waits = state.name in {"waits for approval", "waits for promotion"}
     assert APPROVAL(state.manifest) is (KStatus.CURRENT if waits else state.kstatus)
 
 

@@ -37,6 +37,13 @@ async def write_route(world: World, rollout: Rollout) -> None:
     await IstioRouter(world.client, world.caches).set(rollout, spec_of(), RouteTarget(0))
 
 
+async def write_policy(world: World, rollout: Rollout) -> None:
+    policy = {"istio": {"trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}}}
+    await IstioRouter(world.client, world.caches).set(
+        rollout, spec_of(traffic=policy), RouteTarget(0)
+    )
+
+
 async def write_record(world: World, rollout: Rollout) -> None:
     await world.workloads.remember(rollout, Accepted("r1", TEMPLATE, {"service": {}}, 1))
 
@@ -102,6 +109,13 @@ async def is_known(world: World) -> bool:
             write_route,
             "create virtualservices.networking.istio.io",
             id="VirtualServices",
+        ),
+        pytest.param(
+            "destinationrules",
+            "create",
+            write_policy,
+            "create destinationrules.networking.istio.io",
+            id="DestinationRules",
         ),
         *(
             pytest.param(

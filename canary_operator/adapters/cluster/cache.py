@@ -23,6 +23,7 @@ from canary_operator.adapters.cluster.seen import (
     see_pod,
     see_record,
     see_rollout,
+    see_route,
 )
 from canary_operator.domain.objects import ROLLOUT_LABEL
 from canary_operator.ports import Key
@@ -217,14 +218,21 @@ class Caches:
         self.services = ObjectCache[SeenManifest](see_manifest)
         self.records = ObjectCache[SeenRecord](see_record)
         self.pods = ObjectCache[SeenPod](see_pod)
-        self.virtual_services = ObjectCache[SeenManifest](see_manifest)
+        self.destination_rules = ObjectCache[SeenManifest](see_manifest)
+        self.virtual_services = ObjectCache[SeenManifest](see_route)
 
     def versions_of(self, key: Key) -> tuple[int, ...]:
         """Return the versions of everything that a rollout owns, but for its pods.
 
         The same ones again mean that nothing was changed, made or deleted since.
         """
-        owned = (self.deployments, self.services, self.records, self.virtual_services)
+        owned = (
+            self.deployments,
+            self.services,
+            self.records,
+            self.virtual_services,
+            self.destination_rules,
+        )
         return tuple(held.version for cache in owned for held in cache.of(key))
 
     def all_rollouts(self) -> list[Key]:

@@ -41,6 +41,9 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", ROLLOUT_LABEL
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS = Resource("", "v1", "events", "Event")
+DESTINATION_RULES = Resource(
+    "networking.istio.io", "v1", "destinationrules", "DestinationRule", ROLLOUT_LABEL
+)
 VIRTUAL_SERVICES = Resource(
     "networking.istio.io", "v1", "virtualservices", "VirtualService", ROLLOUT_LABEL
 )

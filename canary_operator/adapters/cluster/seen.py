@@ -150,3 +150,9 @@ def see_record(body: Body) -> SeenRecord:
 def see_manifest(body: Body) -> SeenManifest:
     """Keep what matters of a Service or of an object of a router."""
     return SeenManifest(_manifest(body))
+
+
+def see_route(body: Body) -> SeenManifest:
+    """Keep what matters of a VirtualService: all annotations, as the spec may give any of them."""
+    metadata = {"labels": dict(_labels(body)), "annotations": dict(_annotations(body))}
+    return SeenManifest(pack({"metadata": metadata, "spec": body.get("spec") or {}}))

@@ -145,7 +145,7 @@ class PrometheusMetrics:
         if length is None or not any(check.compared for check in metrics):
             return None
         time = Slice(length, measure.about.at)
-        subject = self._subject(measure.key)
+        subject = self._subject(measure.key, measure.spec)
         traffic = _measured(self._requests.get(time, subject))
         if not any(check.latency for check in metrics):
             return Seen(length, await traffic)
@@ -179,7 +179,7 @@ class PrometheusMetrics:
         if loop.time() < self._no_past_before:
             return Missing("stable's past is not asked for while Prometheus is slow")
         time = past_slice(until, measure.spec.analysis.interval)
-        subject = self._subject(measure.key)
+        subject = self._subject(measure.key, measure.spec)
         asked: list[Awaitable[Any]] = [self._past_requests.get(time, subject)]
         if any(check.latency for check in measure.spec.analysis.metrics):
             asked.append(self._past_durations.get(time, subject))
@@ -259,7 +259,7 @@ class PrometheusMetrics:
             raise RejectedQueryError(str(error)) from error
 
     def _variables(self, key: Key, spec: RolloutSpec) -> dict[str, str]:
-        subject = self._subject(key)
+        subject = self._subject(key, spec)
         window = spec.analysis.resolved_window(self._settings.scrape_interval)
         return {
             "namespace": subject.namespace,
@@ -270,8 +270,9 @@ class PrometheusMetrics:
             "window": duration(window),
         }
 
-    def _subject(self, key: Key) -> Subject:
-        return Subject(key.namespace, key.name, self._settings.cluster_domain)
+    def _subject(self, key: Key, spec: RolloutSpec) -> Subject:
+        focused = spec.strategy.is_focused
+        return Subject(key.namespace, key.name, self._settings.cluster_domain, focused)
 
 
 async def _measured(asked: Awaitable[_Measured]) -> _Measured | Missing:

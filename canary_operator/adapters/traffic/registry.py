@@ -81,6 +81,10 @@ class RouterByKind:
         """Give the canary the weight of `target`; return whether something was written."""
         return await self._chosen(spec).set(rollout, spec, target)
 
+    def is_finished(self, rollout: Rollout) -> bool:
+        """Whether the last `set` did all of it; else it goes on by itself and is repeated."""
+        return all(router.is_finished(rollout) for router in self._routers.values())
+
     def _chosen(self, spec: RolloutSpec) -> TrafficRouter:
         kinds = (kind for kind in self._routers if getattr(spec.traffic, kind, None) is not None)
         return self._routers[next(kinds, DEFAULT_KIND)]

@@ -84,6 +84,10 @@ class ReplicasRouter:
             )
         return written
 
+    def is_finished(self, rollout: Rollout) -> bool:  # noqa: ARG002
+        """Return True: one write does it."""
+        return True
+
 
 def _service(rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> dict[str, Any]:
     """Return the Service, with the mark of a rollback in the same write."""

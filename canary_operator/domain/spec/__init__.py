@@ -7,6 +7,10 @@ unchanged.
     kind.py      what a kind of value is
     kinds.py     single values: numbers, durations, names
     schema.py    base of the models, and rules across fields
+    http.py      kinds of values in conditions and routes
+    conditions.py  which requests are meant
+    route.py     what is done to them
+    policy.py    how proxies treat where they are sent to
     template.py  service.py  traffic.py  strategy.py  analysis.py  comparison.py
     rollout.py   all of it; `parse_spec`
     problems.py  what is wrong, in sentences

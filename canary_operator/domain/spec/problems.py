@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,6 +19,9 @@ LONGEST_VALUE = 60
 MOST_LEVELS = 64
 """A pod template has some ten; not all that is deeper can be read (`adapters.cluster.nesting`)."""
 
+_OF_A_KEY = ("[key]",)
+"""Where pydantic says that the key of a map is wrong, and not its value."""
+
 LONGEST_PLACE = 6
 """Parts of a place that are shown where it has too many."""
 
@@ -30,6 +33,8 @@ TOO_DEEP = (
 WORDS: Mapping[str, str] = {
     "rule": "{message}",
     "bool_type": "must be true or false",
+    "dict_type": "must be an object with fields",
+    "mapping_type": "must be an object with fields",
     "model_type": "must be an object with fields",
     "tuple_type": "must be a list",
     "too_short": "must have {min_length} or more entries",
@@ -127,6 +132,10 @@ def _from_pydantic(model: type[BaseModel], data: Any, error: ErrorDetails, root:
     if kind == "extra_forbidden":
         return Problem(full, _unknown_field(model, place, path(full)))
     message = WORDS.get(kind, error["msg"]).format_map(error.get("ctx", {}))
+    if place[-1:] == _OF_A_KEY:
+        *above, key, _ = full
+        shown = f"{path(tuple(above))} has an entry named {_shown(key)}, but such a name {message}"
+        return Problem(tuple(above), f"{shown}.")
     return _problem(full, _value_at(data, place), message)
 
 
@@ -144,9 +153,13 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel]:
+    in_map = False
     for name in place:
-        if isinstance(name, str):
-            model = _model_in(_fields(model)[name]) or model
+        if isinstance(name, str) and not in_map:
+            annotation = _fields(model)[name]
+            model, in_map = _model_in(annotation) or model, get_origin(annotation) is Mapping
+        else:
+            in_map = False  # a place in a list, or a key
     return model
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 
 from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.spec.analysis import Analysis
 from canary_operator.domain.spec.kinds import text, whole
 from canary_operator.domain.spec.problems import find_problems, sentence
 from canary_operator.domain.spec.schema import Place, Rule, Written
-from canary_operator.domain.spec.service import ServiceSpec
+from canary_operator.domain.spec.service import OPAQUE, OPAQUE_PREFIX, ServiceSpec
 from canary_operator.domain.spec.strategy import Strategy
 from canary_operator.domain.spec.template import NO_PODS, PodTemplate
 from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
@@ -33,6 +34,52 @@ def _gives_everything(spec: "RolloutSpec") -> Iterable[Place]:
         yield _REPLICAS
 
 
+def _focus_without_a_mesh(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.traffic.replicas is not None and spec.strategy.is_focused:
+        yield ("strategy", "match")
+
+
+_OPAQUE = ", ".join(f"'{protocol}'" for protocol in sorted(OPAQUE))
+_PORT_IS_OPAQUE = (
+    "(has({0}.appProtocol) ? {0}.appProtocol in [" + _OPAQUE + "] : "
+    f"{{0}}.name.matches('{OPAQUE_PREFIX}'))"
+)
+_ONLY_PORT_IS_OPAQUE = (
+    f"(has(self.service.portName) && self.service.portName.matches('{OPAQUE_PREFIX}'))"
+)
+_HAS_PORTS = "has(self.service.ports) && size(self.service.ports) > 0"
+_HTTP_SETTINGS = ("match", "timeout", "retries", "headers", "rewrite", "cors_policy")
+
+
+def _cel_of_settings() -> str:
+    """Return CEL that is true where the route has settings that only HTTP knows."""
+    istio = "self.traffic.istio"
+    given = [f"has({istio}.{to_camel(name)})" for name in _HTTP_SETTINGS[1:]]
+    given.append(f"(has({istio}.match) && size({istio}.match) > 0)")
+    return f"has(self.traffic) && has({istio}) && ({' || '.join(given)})"
+
+
+def _focus_on_connections(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.strategy.is_focused and spec.service.all_ports[0].is_opaque:
+        yield ("strategy", "match")
+
+
+def _settings_of_connections(spec: "RolloutSpec") -> Iterable[Place]:
+    if any(not port.is_opaque for port in spec.service.all_ports):
+        return
+    for name in _HTTP_SETTINGS:
+        value = getattr(spec.traffic.istio, name, None)
+        if value is not None and value != ():
+            yield ("traffic", "istio", to_camel(name))
+
+
+def _asked_twice(spec: "RolloutSpec") -> Iterable[Place]:
+    base = spec.traffic.istio.match if spec.traffic.istio else ()
+    for index, condition in enumerate(spec.strategy.match or ()):
+        if any(condition.asks_as(other) for other in base):
+            yield ("strategy", "match", index)
+
+
 class RolloutSpec(Written):
     """What to run, how callers reach it, and how a new version gets its requests."""
 
@@ -51,6 +98,32 @@ class RolloutSpec(Written):
             "self.strategy.steps.all(step, step.weight < 100)) && "
             "(!has(self.strategy.maxWeight) || self.strategy.maxWeight < 100))",
             _gives_everything,
+        ),
+        Rule(
+            "needs traffic.istio: without a mesh nobody chooses among requests",
+            _NO_MESH + "!has(self.strategy) || !has(self.strategy.match)",
+            _focus_without_a_mesh,
+        ),
+        Rule(
+            "needs a first port that speaks HTTP: on others Istio sees no requests to choose from",
+            "!has(self.strategy) || !has(self.strategy.match) || "
+            f"!({_HAS_PORTS} ? {_PORT_IS_OPAQUE.format('self.service.ports[0]')} : "
+            f"{_ONLY_PORT_IS_OPAQUE})",
+            _focus_on_connections,
+        ),
+        Rule(
+            "needs a port that speaks HTTP: on others Istio sees no requests",
+            f"!({_cel_of_settings()}) || !({_HAS_PORTS} ? "
+            f"self.service.ports.all(port, {_PORT_IS_OPAQUE.format('port')}) : "
+            f"{_ONLY_PORT_IS_OPAQUE})",
+            _settings_of_connections,
+        ),
+        Rule(
+            "must not ask about what a condition of traffic.istio.match asks about (uri, scheme, "
+            "method, authority, sourceNamespace, or the same header, parameter or label): Istio "
+            "cannot ask for both",
+            None,
+            _asked_twice,
         ),
     )
 

@@ -39,8 +39,8 @@ class Rule:
 
     message: str
     """What must be, as the rest of a sentence."""
-    cel: str
-    """True when the rule is kept; `self` is the object."""
+    cel: str | None
+    """True when the rule is kept; `self` is the object. None for what a CRD cannot express."""
     broken_at: Callable[[Any], Iterable[Place]]
     """Places in the model where the rule is broken; `HERE` is the object as a whole."""
 
@@ -85,8 +85,8 @@ class Written(BaseModel):
     ) -> dict[str, Any]:
         """Add the rules to the schema."""
         schema = handler(core)
-        if cls.rules:
-            rules = [{"rule": rule.cel, "message": rule.message} for rule in cls.rules]
+        rules = [{"rule": rule.cel, "message": rule.message} for rule in cls.rules if rule.cel]
+        if rules:
             handler.resolve_ref_schema(schema)[CEL_RULES] = rules
         return schema
 

@@ -12,6 +12,15 @@ from canary_operator.domain.spec.schema import HERE, Place, Rule, Written, uniqu
 PROTOCOL_PREFIX = "^(grpc|grpc-web|http|http2|https|mongo|mysql|redis|tcp|tls)(-|$)"
 """Names of ports whose protocol Istio reads from the name."""
 
+OPAQUE = frozenset({"https", "mongo", "mysql", "redis", "tcp", "tls"})
+"""Protocols that Istio does not read requests from; it balances their connections.
+
+Istio's sidecars ignore TCP routes on ports named `https` or `tls`, so their callers stay on stable.
+A weighted `tls` route would be matched by SNI and cut off callers that use a short name.
+"""
+
+OPAQUE_PREFIX = "^(https|mongo|mysql|redis|tcp|tls)(-|$)"
+
 PROTOCOLS = "grpc, grpc-web, http, http2, https, mongo, mysql, redis, tcp or tls"
 DEFAULT_PORT_NAME = "http"
 
@@ -43,6 +52,11 @@ class ServicePort:
     port: int
     target_port: int | str
     app_protocol: str | None = None
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether Istio sees only connections on it, and no requests."""
+        return (self.app_protocol or self.name.partition("-")[0]) in OPAQUE
 
 
 def _without_protocol(port: "PortSpec") -> Iterable[Place]:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from canary_operator.domain.spec.conditions import MOST_CONDITIONS, Condition
 from canary_operator.domain.spec.kinds import duration, whole
 from canary_operator.domain.spec.schema import HERE, Place, Rule, Written
 
@@ -93,6 +94,16 @@ class Strategy(Written):
     max_weight: Percent | None = None
     """Weight of the last step, in percent; 50 when left out."""
 
+    match: (
+        Annotated[tuple[Condition, ...], Field(min_length=1, max_length=MOST_CONDITIONS)] | None
+    ) = None
+    """Which requests the canary is for: those that meet one of the conditions. The weights of the
+    steps count among them; everybody else stays on stable. All requests when left out."""
+
+    promotion: Literal["Automatic", "Manual"] = "Automatic"
+    """What follows when every step passed; with `Manual` the rollout waits for the request
+    `promote`, or `abort`."""
+
     hold: Hold = timedelta(minutes=1)
     """Hold of every step that has none of its own; 1m when left out."""
 
@@ -101,6 +112,11 @@ class Strategy(Written):
 
     scale_down_delay: Annotated[timedelta, duration(timedelta())] = timedelta(seconds=30)
     """How long canary pods outlive their traffic; 30s when left out."""
+
+    @property
+    def is_focused(self) -> bool:
+        """Whether the canary is for some requests only."""
+        return self.match is not None
 
     @cached_property
     def resolved_steps(self) -> tuple[Step, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from canary_operator.adapters.cluster.feed import Manifest
+from canary_operator.domain.re2 import MOST_STEPS
 from canary_operator.playground.mesh.routes import FAULT_FILTER, MIRROR_CLUSTER, MIRROR_HEADER
 from canary_operator.playground.mesh.series import Reporter
 from canary_operator.playground.mesh.telemetry import LOG_FIELDS
@@ -20,6 +21,9 @@ _TYPES = "type.googleapis.com/envoy"
 MESH_LISTENER = "mesh"
 GATEWAY_LISTENER = "gateway"
 MIRROR_SOCKET = "mirror.sock"
+
+ISTIOS_RUNTIME = {"re2.max_program_size.error_level": MOST_STEPS}
+"""Envoy's own default takes regular expressions of a hundred steps only."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def bootstrap(paths: ConfigPaths) -> Manifest:
                 _mirror_listener(),
             ],
         },
+        "layered_runtime": {"layers": [{"name": "istio", "static_layer": ISTIOS_RUNTIME}]},
     }
 
 

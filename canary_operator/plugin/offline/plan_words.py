@@ -61,7 +61,8 @@ def smallest_words(found: Detection) -> str:
 def assumed_words(found: Detection, spec: RolloutSpec) -> str:
     """Return what was taken for granted where versions were tried."""
     parts = [f"pods start in {format_duration(found.setup.pod_start)}"]
-    if any(step.approval for step in spec.strategy.resolved_steps):
+    asks = any(step.approval for step in spec.strategy.resolved_steps)
+    if asks or spec.strategy.promotion == "Manual":
         after = found.scenario.approve_after
         never = "nobody approves"
         parts.append(never if after is None else f"approvals come after {format_duration(after)}")

@@ -171,6 +171,10 @@ def _notes(plan: Plan, rps: float | None) -> Iterator[tuple[str, str]]:
     if approvals:
         after = f"After {_named(approvals)} a person has to approve"
         yield f"{after}; the rollout waits for that without a limit.", "warn"
+    if spec.strategy.promotion == "Manual":
+        yield "After the last step a person has to promote, or abort.", "warn"
+    if spec.strategy.is_focused:
+        yield "Only requests that meet strategy.match count for the weights.", "muted"
     if spec.paused:
         yield "spec.paused is true: nothing is raised before it is false.", "warn"
     if rps is not None:

@@ -13,6 +13,7 @@ from canary_operator.adapters.cluster.cache import Caches, ObjectCache
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.resources import (
     DEPLOYMENTS,
+    DESTINATION_RULES,
     PODS,
     RECORDS,
     ROLLOUTS,
@@ -85,6 +86,7 @@ class World:
             RECORDS: caches.records,
             PODS: caches.pods,
             VIRTUAL_SERVICES: caches.virtual_services,
+            DESTINATION_RULES: caches.destination_rules,
         }[resource]
 
     async def look(self, resource: Resource, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest_asyncio
 import yaml
 
 from canary_operator.playground.api import EmbeddedAPI, Fault, User
-from canary_operator.playground.local import ISTIO_DEFINITION
+from canary_operator.playground.local import ISTIO_DEFINITIONS
 
 pytestmark = pytest.mark.asyncio
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -211,7 +211,7 @@ async def test_a_kubeconfig_is_for_its_owner_only(api: EmbeddedAPI, tmp_path: Pa
 
 async def test_a_process_of_its_own(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    crds = ISTIO_DEFINITION
+    crds = ISTIO_DEFINITIONS / "virtualservices.yaml"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "canary_operator.playground.api"),
         *("--port", "0", "--kubeconfig", str(kubeconfig), "--crd", str(crds)),

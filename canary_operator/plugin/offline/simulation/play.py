@@ -208,10 +208,11 @@ class _Play:
                 pod.created_at = self.world.now
 
     def _approve(self) -> bool:
-        """Let a person approve a step that waits for it, after a while."""
+        """Let a person approve a step, or the promotion, that waits for it, after a while."""
         patience_, now = self.setup.scenario.approve_after, self.world.now
         conditions = self.world.status.get("conditions") or ()
-        awaited = any(one["reason"] == Reason.APPROVAL_REQUIRED for one in conditions)
+        reasons = {one["reason"] for one in conditions}
+        awaited = reasons & {Reason.APPROVAL_REQUIRED, Reason.PROMOTION_REQUIRED}
         if not awaited or patience_ is None:
             self.approval_at = None
             return False
@@ -220,7 +221,7 @@ class _Play:
             return False
         self.approval_at = None
         self.recorder.note(Approved(self._elapsed))
-        self.world.ask("resume")
+        self.world.ask("promote" if Reason.PROMOTION_REQUIRED in reasons else "resume")
         return True
 
     # What is so now.

@@ -2,11 +2,12 @@
 local status = obj.status or {}
 local phase = status.phase
 
-local waits, by_spec = false, false
+local waits, by_spec, passed = false, false, false
 for _, condition in ipairs(status.conditions or {}) do
   if condition.type == "Paused" and condition.status == "True" then
     waits = condition.reason == "ApprovalRequired"
     by_spec = condition.reason == "PausedBySpec"
+    passed = condition.reason == "PromotionRequired"
   end
 end
 
@@ -20,13 +21,13 @@ return {
     iconClass = "fa fa-fw fa-pause",
   },
   resume = {
-    disabled = phase ~= "Paused" or by_spec,
+    disabled = phase ~= "Paused" or by_spec or passed,
     displayName = waits and "Approve this step" or "Resume",
     iconClass = "fa fa-fw fa-play",
   },
   promote = {
     disabled = not on_steps,
-    displayName = "Promote now, skip what is left",
+    displayName = passed and "Promote: every step passed" or "Promote now, skip what is left",
     iconClass = "fa fa-fw fa-forward",
   },
   abort = {
