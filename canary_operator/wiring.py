@@ -66,7 +66,7 @@ def followed(caches: Caches) -> tuple[Followed, ...]:
         Followed(SERVICES, caches.services),
         Followed(PODS, caches.pods),
         Followed(VIRTUAL_SERVICES, caches.virtual_services),
-        Followed(DESTINATION_RULES, caches.destination_rules),
+        Followed(DESTINATION_RULES, caches.destination_rules, optional=True),
     )
 
 
@@ -103,7 +103,8 @@ def build(options: Options, configuration: Configuration) -> Parts:
     ticker = Ticker(ports, settings, checks, now, telemetry)
     scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)
     read = _reader(client, caches, options.namespaces)
-    filling, relisting = Filling(read, ROLLOUTS.full_name), Relisting(read, scheduler.wake)
+    filling = Filling(_first(read, caches), ROLLOUTS.full_name)
+    relisting = Relisting(read, scheduler.wake, _is_confirmed(caches))
     return Parts(
         login=_login(configuration, telemetry, filling, relisting),
         followed=followed(caches),
@@ -129,6 +130,27 @@ def _reader(client: Client, caches: Caches, namespaces: Sequence[str]) -> Read:
         return await catch_up(client, chosen, namespaces)
 
     return read
+
+
+def _first(read: Read, caches: Caches) -> Callable[[], Awaitable[None]]:
+    """Return what reads everything for the first time, which watches have to confirm."""
+
+    async def read_first() -> None:
+        await read()
+        for each in followed(caches):
+            each.cache.await_confirmation()
+
+    return read_first
+
+
+def _is_confirmed(caches: Caches) -> Callable[[str], bool]:
+    """Return what knows whether a watch told of all of its kind that was read at first."""
+
+    def is_confirmed(name: str) -> bool:
+        asked = (each for each in followed(caches) if each.resource.full_name == name)
+        return all(each.cache.is_confirmed for each in asked)
+
+    return is_confirmed
 
 
 def _login(

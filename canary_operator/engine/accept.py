@@ -180,7 +180,9 @@ class Acceptor:
             return None
         newest = records[0]
         stable = self._ports.workloads.track(rollout, "stable")
-        raw = {**newest.settings, "template": newest.template}
+        # A pause is no part of what was accepted, and is obeyed whatever else the spec says.
+        paused = rollout.spec.get("paused") is True
+        raw = {**newest.settings, "template": newest.template, "paused": paused}
         key = rollout.key
         settings = self._settings_for_what_runs(rollout)
         # Records say nothing of scale. Where stable was deleted, the refused spec knows best.

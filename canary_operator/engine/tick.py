@@ -11,6 +11,7 @@ from canary_operator.domain.decide import Decision, decide
 from canary_operator.domain.errors import SurroundingsError
 from canary_operator.domain.facts import take_in
 from canary_operator.domain.notices import Notice
+from canary_operator.domain.phase import ON_TRIAL
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import Problem, Settings, Situation, Wanted
 from canary_operator.domain.status import RolloutStatus
@@ -136,7 +137,8 @@ class Ticker:
         decision = decide(situation)
         known = self._reached.get(key)
         reached = known is not None and known.is_still(rollout, decision.target, acceptance)
-        self._look_on(key, situation)
+        if decision.status.phase in ON_TRIAL:  # what ends a trial is not outweighed by a later look
+            self._look_on(key, situation)
         before = self._unsure.setdefault(key, deque(maxlen=MOST_UNSURE))
         unsure = any(one.version == rollout.resource_version for one in before)
         before.append(_Unsure(rollout.resource_version, situation, decision))

@@ -95,3 +95,38 @@ async def test_a_rollback_is_told_once_whose_record_was_not_answered(
     told = [notice.reason for notice in driver.world.events]
     assert told.count(Reason.ROLLED_BACK) == 1
     assert Reason.CANARY_UNAVAILABLE not in told
+
+
+async def test_harm_that_was_proven_is_not_outweighed_before_it_could_be_recorded(
+    driver: Driver,
+) -> None:
+    world = driver.world
+    analysis = {"interval": "5s", "window": "5s", "failureLimit": 9, "comparison": {}}
+    world.edit(template=template("v2"), strategy=LONG, analysis=analysis)
+    await driver.work()
+
+    tried: set[str] = set()
+
+    def away(name: str) -> None:
+        tried.add(name)
+        raise UnavailableError("the API server is away")
+
+    world.before_write = away
+    world.verdict = Verdict.FAIL
+    while "route" not in tried:  # until there is proof
+        await try_for_a_second(driver)
+    world.verdict = Verdict.PASS
+    for _ in range(600):
+        await try_for_a_second(driver)
+    world.before_write = lambda _: None
+    await driver.pass_time(60, step=2)
+    assert [entry.reason for entry in driver.status.history][:1] == [Reason.WORSE_THAN_STABLE]
+
+
+async def try_for_a_second(driver: Driver) -> None:
+    """Let a second pass in which nothing may be written."""
+    driver.world.now += timedelta(seconds=1)
+    with suppress(UnavailableError):
+        await driver.ticker.tick(driver.world.key)
+    while driver.checks.busy:  # noqa: ASYNC110 - a few turns of the loop
+        await asyncio.sleep(0)

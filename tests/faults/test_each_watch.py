@@ -29,13 +29,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 EXHAUSTIVE = pytest.mark.exhaustive
 
 RECORDS = Resource("controllerrevisions", "apps")
-OURS = (ROLLOUTS, DEPLOYMENTS, SERVICES, RECORDS, PODS, VIRTUAL_SERVICES)
+RULES = Resource("destinationrules", "networking.istio.io")
+OURS = (ROLLOUTS, DEPLOYMENTS, SERVICES, RECORDS, PODS, VIRTUAL_SERVICES, RULES)
 KINDS = frozenset(each.plural for each in (*OURS, DEFINITIONS))
 """What the operator watches."""
 
 REFUSALS = 3
 BACK_SECONDS = 15.0
 """The pauses after so many refusals take two seconds, and a list each; the machine may be busy."""
+
+WITH_A_POLICY = {
+    **LONG,
+    "traffic": {"istio": {"trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}}},
+}
+"""Has an object of each kind."""
 
 NUMBERS = itertools.count()
 
@@ -98,7 +105,7 @@ async def until_back(gated: Gated, numbers: dict[str, int]) -> None:
     ],
 )
 async def test_each_watch_that_is_refused_is_back(gated: Gated, moment: str, status: int) -> None:
-    release = await gated.bed.release(**LONG)
+    release = await gated.bed.release(**WITH_A_POLICY)
     faults = gated.gate.faults
     if moment == "list":
         for kind in KINDS:
@@ -141,7 +148,7 @@ def interrupted(status: int) -> Callable[[Request, Manifest], list[Manifest]]:
     "status", [500, *(pytest.param(status, marks=EXHAUSTIVE) for status in (401, 410, 429, 504))]
 )
 async def test_each_watch_that_tells_of_an_error_is_back(gated: Gated, status: int) -> None:
-    release = await gated.bed.release(**LONG)
+    release = await gated.bed.release(**WITH_A_POLICY)
     gated.gate.telling = interrupted(status)
     await touch(release)
     await release.apply(template=template("v2"))
@@ -150,7 +157,7 @@ async def test_each_watch_that_tells_of_an_error_is_back(gated: Gated, status: i
 
 
 async def test_a_scan_of_what_is_served_may_be_refused(gated: Gated) -> None:
-    release = await gated.bed.release(**LONG)
+    release = await gated.bed.release(**WITH_A_POLICY)
     fault = Fault(user_agent=WATCHES, resource=DISCOVERY, status=401, times=REFUSALS)
     number = gated.gate.faults.add(fault)
     await touch(release)  # definitions, too, so kopf asks what is served

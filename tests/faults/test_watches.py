@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from canary_operator.controller.relisting import CONFIRMED_WITHIN_SECONDS
 from canary_operator.controller.settings import RECONNECT_SECONDS
 from canary_operator.playground.api.faults import Fault
 from canary_operator.playground.api.requests import Request
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EXHAUSTIVE = pytest.mark.exhaustive
 
-WATCHED = 7
+WATCHED = 8
 """Kinds of objects that the operator watches, CustomResourceDefinitions among them."""
 EXPIRED = Fault(user_agent=WATCHES, verb="watch", expire_watch=True, times=2 * WATCHED)
 LAG_SECONDS = 5.0
@@ -201,6 +202,37 @@ async def test_old_lists_at_a_start_take_traffic_to_nobody(gated: Gated, stale: 
     await release.apply(template=template("v3"))
     status = await release.until_weight(20)
     assert [entry["reason"] for entry in status["history"]] == ["Aborted"]
+
+
+async def test_what_is_deleted_at_a_start_before_the_first_list_is_made_anew(
+    gated: Gated,
+) -> None:
+    release = await gated.bed.release(**LONG)
+    await gated.bed.operator.kill()
+    held: list[Request] = []
+
+    def is_first_list(request: Request) -> bool:
+        fits = request.user_agent.startswith(WATCHES) and request.resource == "services"
+        held.extend([request] if fits else [])
+        return fits
+
+    async def is_held() -> bool:
+        return bool(held)
+
+    starting = asyncio.create_task(gated.bed.operator.start())
+    with gated.gate.frozen(is_first_list):
+        await eventually(is_held)
+        await release.bed.client.delete(SERVICES, "web-canary", release.namespace)
+    await starting
+
+    async def is_back() -> bool:
+        try:
+            await release.bed.client.get(SERVICES, "web-canary", release.namespace)
+        except NotFoundError:
+            return False
+        return True
+
+    await eventually(is_back, CONFIRMED_WITHIN_SECONDS + 10)
 
 
 def _is_route(write: Write) -> bool:

@@ -70,6 +70,13 @@ async def test_an_abort_is_obeyed_while_a_new_spec_cannot_be_accepted(write: str
     assert (ready.status, ready.reason) == ("False", "ApiUnavailable")
 
 
+async def test_a_pause_is_obeyed_while_the_rest_of_the_spec_is_refused() -> None:
+    stage = await at_20_percent()
+    stage.edit(paused=True, strategy=strategy(((50, 10, False), (5, 10, False))))
+    await stage.pass_time(60)
+    assert (status(stage).phase, status(stage).weight) == (Phase.PAUSED, 20)
+
+
 async def test_checks_that_fail_roll_back_while_a_new_spec_cannot_be_accepted() -> None:
     stage = await at_20_percent()
     stage.outages["record"] = AWAY

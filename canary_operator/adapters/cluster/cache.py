@@ -85,6 +85,7 @@ class ObjectCache(Generic[Content]):
         self._news: dict[Place, int] = {}
         self._graves: OrderedDict[str, int] = OrderedDict()
         self._removal_listeners: list[Callable[[Place], None]] = []
+        self._unconfirmed: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -106,6 +107,15 @@ class ObjectCache(Generic[Content]):
         """Return the objects that name `key` as their rollout."""
         return list(self._by_rollout.get(key, ()))
 
+    def await_confirmation(self) -> None:
+        """Begin to note which of the present objects a watch has told of."""
+        self._unconfirmed = {held.uid for held in self}
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a watch has told of all of them; the others may be gone."""
+        return not self._unconfirmed
+
     def saw(self, event_type: str | None, body: Mapping[str, Any]) -> Key | None:
         """Take in what a watch said.
 
@@ -114,6 +124,7 @@ class ObjectCache(Generic[Content]):
             that changes nothing we keep, or that is older than what we know.
         """
         held = self.read(body)
+        self._unconfirmed.discard(held.uid)
         if event_type == "DELETED":
             self._bury(held)
             return held.rollout

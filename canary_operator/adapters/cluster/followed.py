@@ -24,6 +24,8 @@ class Followed:
     cache: ObjectCache[Any]
     required: bool = False
     """Whether nothing can be done where the API server does not know the kind."""
+    optional: bool = False
+    """Whether most rollouts need no object of the kind, so that a missing right stops nobody."""
 
 
 async def catch_up(
@@ -58,9 +60,10 @@ async def _read(client: Client, followed: Followed, places: Sequence[str | None]
         try:
             news |= await _read_place(client, followed, place)
         except ForbiddenError as error:
-            if len(places) == 1:
+            if len(places) == 1 and not followed.optional:
                 raise
-            logger.warning("A namespace is left out until its rights are back: %s", error)
+            what = followed.resource.full_name if followed.optional else "A namespace"
+            logger.warning("%s is left out until its rights are back: %s", what, error)
     return news
 
 

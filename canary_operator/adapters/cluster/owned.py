@@ -25,6 +25,12 @@ Content = TypeVar("Content")
 Spec = TypeVar("Spec", bound=Comparable)
 
 
+def marks_of(wanted: Manifest) -> dict[str, Any]:
+    """Return the labels and annotations of an object, for a patch of more than its spec."""
+    meta = wanted["metadata"]
+    return {name: meta[name] for name in ("labels", "annotations") if name in meta}
+
+
 def owner_of(rollout: Rollout) -> Owner:
     """Return who owns the objects of a rollout."""
     return Owner(rollout.key.name, rollout.key.namespace, rollout.uid)

@@ -9,7 +9,7 @@ from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.drift import Rules
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
-from canary_operator.adapters.cluster.owned import OwnedObjects, owner_of
+from canary_operator.adapters.cluster.owned import OwnedObjects, marks_of, owner_of
 from canary_operator.adapters.cluster.records import Records
 from canary_operator.adapters.cluster.resources import DEPLOYMENTS, SERVICES
 from canary_operator.adapters.cluster.seen import SeenDeployment, SeenManifest
@@ -45,7 +45,10 @@ class OwnedServices(OwnedObjects[SeenManifest]):
         """
         if held is None or not _has_other_ports(held, wanted):
             return await super().write(held, wanted)
-        patch = {"metadata": {"uid": held.uid}, "spec": wanted["spec"]}
+        seen, selector = unpack(held.content.manifest)["spec"], wanted["spec"]["selector"]
+        gone = dict.fromkeys(seen.get("selector", {}).keys() - selector.keys())
+        spec = {**wanted["spec"], "selector": {**gone, **selector}}
+        patch = {"metadata": {"uid": held.uid, **marks_of(wanted)}, "spec": spec}
         return await self.client.merge(self.resource, held.namespace, held.name, patch)
 
 

@@ -10,7 +10,7 @@ from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.drift import Rules
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError, RejectedError
-from canary_operator.adapters.cluster.owned import OwnedObjects, owner_of
+from canary_operator.adapters.cluster.owned import OwnedObjects, marks_of, owner_of
 from canary_operator.adapters.cluster.resources import DESTINATION_RULES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.traffic.istio_claims import full_host
@@ -47,7 +47,7 @@ class OwnedRules(OwnedObjects[SeenManifest]):
         if held is None or not _has_more(seen, policy):
             return await super().write(held, wanted)
         spec = {**wanted["spec"], "trafficPolicy": _without_more(seen, policy)}
-        patch = {"metadata": {"uid": held.uid}, "spec": spec}
+        patch = {"metadata": {"uid": held.uid, **marks_of(wanted)}, "spec": spec}
         return await self.client.merge(self.resource, held.namespace, held.name, patch)
 
 

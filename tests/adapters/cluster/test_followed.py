@@ -92,3 +92,20 @@ async def test_a_namespace_without_rights_holds_up_no_other(world: World) -> Non
     assert [held.name for held in world.caches.rollouts] == ["web"]
     with pytest.raises(ForbiddenError):
         await catch_up(world.client, followed(world, ROLLOUTS), [gone])
+
+
+async def test_a_kind_that_few_need_holds_up_nobody_without_its_right(world: World) -> None:
+    if not isinstance(world.cluster, EmbeddedCluster):
+        pytest.skip("needs injected faults")
+    await world.rollout()
+    await world.delete(ROLLOUTS, "web")
+    words = 'User "op" cannot list resource "services" in API group ""'
+    fault = Fault(
+        verb="list", namespace=world.namespace, resource="services", status=403, message=words
+    )
+    world.cluster.api.faults.add(fault)
+    rare = Followed(SERVICES, world.caches.services, optional=True)
+    await catch_up(world.client, [*followed(world, ROLLOUTS), rare], [world.namespace])
+    assert not len(world.caches.rollouts)
+    with pytest.raises(ForbiddenError):
+        await catch_up(world.client, followed(world, SERVICES), [world.namespace])

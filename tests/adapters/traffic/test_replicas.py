@@ -122,6 +122,22 @@ async def test_ports_follow_the_spec(world: World, router: ReplicasRouter) -> No
     assert [port["port"] for port in ports] == [81]
 
 
+@pytest.mark.parametrize(("before", "target"), [(25, 0), (0, 25)])
+async def test_ports_and_weight_may_change_in_one_write(
+    world: World, router: ReplicasRouter, before: int, target: int
+) -> None:
+    rollout = await world.rollout(**TRAFFIC)
+    await router.set(rollout, counted(), RouteTarget(before))
+    rejected = ("r2", Reason.ANALYSIS_FAILED) if target == 0 else (None, None)
+    one_port = counted(service={"port": 81, "targetPort": 8080})
+    world.calls.clear()
+    await router.set(rollout, one_port, RouteTarget(target, *rejected))
+    assert world.calls == {WRITE: 1}
+    await world.look(SERVICES, "web")
+    assert router.state(rollout) == RouteState(True, target, *rejected)
+    assert not await router.set(rollout, one_port, RouteTarget(target, *rejected))
+
+
 async def test_the_other_services_are_not_the_routers(world: World, router: ReplicasRouter) -> None:
     rollout = await world.rollout(**TRAFFIC)
     assert await world.workloads.ensure_services(rollout, counted())
