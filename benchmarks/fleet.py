@@ -116,6 +116,10 @@ class Fleet:
         """Tell the router."""
         return await self._of(rollout).router.set(rollout, spec, target)
 
+    def is_finished(self, rollout: Rollout) -> bool:
+        """Ask the router whether it is done."""
+        return self._of(rollout).router.is_finished(rollout)
+
     def tell(self, rollout: Rollout, notice: Notice) -> None:
         """Tell people."""
         self._of(rollout).events.tell(rollout, notice)

@@ -132,19 +132,20 @@ def check_shares(spec: RolloutSpec) -> None:
         )
 
 
-def check_router(spec: RolloutSpec, recorded: Mapping[str, Any]) -> None:
+def check_router(spec: RolloutSpec, recorded: Mapping[str, Any], *, splits: bool) -> None:
     """Refuse another router: the route of the old one would stay, and go on to split requests.
 
     Args:
         spec: The wanted spec.
         recorded: Settings of the newest record.
+        splits: Whether a router has an object, or a canary is under way; else nothing would stay.
 
     Raises:
         InvalidSpecError: says what to do instead.
     """
     traffic = recorded.get("traffic")
     counted = isinstance(traffic, Mapping) and traffic.get("replicas") is not None
-    if counted is not (spec.traffic.replicas is not None):
+    if splits and counted is not (spec.traffic.replicas is not None):
         before, after = ("replicas", "istio") if counted else ("istio", "replicas")
         raise InvalidSpecError(
             f"spec.traffic may not change from {before} to {after}: what splits requests now would "

@@ -91,16 +91,19 @@ def note_capacity(at: Situation) -> Situation:
     since = at.attempt.short_of_pods_since
     if short != (since is not None):
         at = with_attempt(at, short_of_pods_since=at.now if short else None)
-        at = at if short else _begin_stay_with_pods(at)
+    at = at if short else _begin_stay_with_pods(at)
     return _note_progress(at, available)
 
 
 def _begin_stay_with_pods(at: Situation) -> Situation:
-    """Where pods are traffic, a share is there when its last pod is: its stay begins again."""
-    if not at.split.pods_are_traffic or at.status.phase not in IN_STEPS or at.weight == 0:
+    """Where pods are traffic, a share is there when its last pod is: its stay begins then.
+
+    Only once for each raise: a canary whose pods come and go is judged all the same.
+    """
+    if not at.attempt.awaits_pods or at.status.phase not in IN_STEPS or at.weight == 0:
         return at
     at = with_status(at, weight_applied_at=at.now)
-    return with_attempt(at, hold_started_at=at.now, last_check=None)
+    return with_attempt(at, hold_started_at=at.now, last_check=None, awaits_pods=None)
 
 
 def pods_to_keep(at: Situation) -> int:

@@ -139,6 +139,9 @@ def _raise(action: Raise, at: Situation) -> RolloutStatus:
             **changes,
         }
     )
+    counted, back = at.split.pods_are_traffic, at.weight < at.attempt.step_weight
+    first = at.attempt.step_weight == 0 or (back and at.attempt.in_first_step)
+    missing = (at.canary_available or 0) < action.pods
     return _attempt(
         at,
         status,
@@ -149,6 +152,8 @@ def _raise(action: Raise, at: Situation) -> RolloutStatus:
         hold_started_at=at.now,
         last_check=None,
         short_of_pods_since=None,
+        awaits_pods=True if counted and missing else None,
+        in_first_step=True if counted and first else None,
     )
 
 

@@ -15,9 +15,11 @@ from canary_operator.domain.steps import (
     guarded_since,
     guarded_until,
     hold_ends_at,
+    is_kept_out,
     is_overdue,
     last_check_passed,
     pods_ahead,
+    share_of_one,
 )
 from canary_operator.domain.words import sentences
 
@@ -86,7 +88,8 @@ def roll_back_past_deadline(at: Situation) -> RollBack | None:
         return None
     short = (at.canary_available or 0) < pods_ahead(at)
     if short or not full_weight(at) or last_check_passed(at):
-        return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, _missing_pods(at))
+        message = sentences([share_of_one(at)]) if is_kept_out(at) else _missing_pods(at)
+        return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, message)
     metrics = [m for m in at.status.metrics if not m.dry_run]
     unclear = [m.message for m in metrics if m.verdict is not Verdict.PASS]
     message = sentences(["No check could tell how the canary behaves", *unclear])

@@ -141,7 +141,8 @@ def stop_traffic_without_pods(at: Situation) -> Action | None:
 def stop_share_beyond_weight(at: Situation) -> Action | None:
     """Where pods are traffic and `replicas` fell, even one canary pod may get more than it earned.
 
-    Its traffic goes before stable's pods do; it comes back as a raise, if the spec allows.
+    Its traffic goes before stable's pods do; it comes back as a raise, in the first step or where
+    more pods are wanted again.
     """
     beyond = at.weight > 0 and at.split.pods_at(at.weight) == 0
     return Lower(0) if beyond else None

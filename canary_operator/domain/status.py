@@ -139,6 +139,10 @@ class Attempt(Recorded):
     """Latest check at the present weight."""
     short_of_pods_since: Time | None = None
     """Since when fewer canary pods are available than the weight needs."""
+    awaits_pods: bool | None = None
+    """True from a raise until all of its pods were available once, where pods are traffic."""
+    in_first_step: bool | None = None
+    """True in the first step, which asks for pods only, where pods are traffic."""
     paused_at: Time | None = None
     paused_by_request: bool = False
     approved_step: Count | None = None

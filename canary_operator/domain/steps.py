@@ -84,13 +84,38 @@ def awaits_approval(at: Situation) -> bool:
 
 def next_raise(at: Situation) -> tuple[int, int] | None:
     """Return step index and weight of the raise that only needs pods now; None if there is none."""
-    if at.weight < at.attempt.step_weight:  # pods were missing: back to what was reached,
-        return step_index(at), present_step(at).weight  # as far as the steps still have it
+    if at.weight < at.attempt.step_weight:  # pods were missing
+        return _way_back(at)
     first = at.attempt.step_weight == 0
     following = next_step(at)
     if following is None or not (first or step_is_done(at)):
         return None
     return following[0], following[1].weight
+
+
+def _way_back(at: Situation) -> tuple[int, int] | None:
+    """Return the raise to what was reached, as far as the steps still have it.
+
+    The first step may have a larger share meanwhile, as it asks for pods only. None where that
+    would be more than was earned: where pods are traffic, and a single one is too much.
+    """
+    weight, reached = present_step(at).weight, at.attempt.step_weight
+    if not at.attempt.in_first_step:
+        weight = min(weight, reached)
+    return (step_index(at), weight) if at.split.share(weight) <= weight else None
+
+
+def is_kept_out(at: Situation) -> bool:
+    """Whether the canary gets nothing as a single pod would get more than was earned."""
+    return at.weight < at.attempt.step_weight and next_raise(at) is None
+
+
+def share_of_one(at: Situation) -> str:
+    """Return why a single canary pod is too much, in words."""
+    return (
+        f"a single canary pod beside {at.spec.replicas} of stable gets {at.split.share(1)} %, "
+        f"more than the {at.attempt.step_weight} % that were reached"
+    )
 
 
 def pods_ahead(at: Situation) -> int:
@@ -105,7 +130,7 @@ def pods_ahead(at: Situation) -> int:
 def pods_before_raise(at: Situation, weight: int) -> int:
     """Return the canary pods that must be available before the weight is raised to `weight`.
 
-    None where pods are traffic and get some already: then further pods are the raise.
+    0 where pods are traffic and get some already: then further pods are the raise.
     """
     grows = at.split.pods_are_traffic and at.weight > 0
     return 0 if grows else at.split.pods_for(weight)
@@ -144,7 +169,7 @@ def deadline_at(at: Situation) -> datetime | None:
     held = full_weight(at) and status.phase is Phase.PROGRESSING
     hold = present_step(at).hold if held else timedelta()
     deadline = status.progressed_at + hold + at.spec.strategy.progress_deadline
-    deadline = max(deadline, _first_check_by(at) or deadline)
+    deadline = max(deadline, _first_check_by(at, deadline) or deadline)
     if guarded_since(at) is None:
         return deadline
     until = guarded_until(at)  # the guardrail has a limit of its own
@@ -152,11 +177,15 @@ def deadline_at(at: Situation) -> datetime | None:
     return None if until is None else max(deadline, until + look)
 
 
-def _first_check_by(at: Situation) -> datetime | None:
-    """Return by when the first check of this weight is made: nothing can be told before."""
-    due = next_check_at(at)
+def _first_check_by(at: Situation, deadline: datetime) -> datetime | None:
+    """Return by when the first check of this weight is made: nothing can be told before.
+
+    None for a stay that began after the deadline, or one that begins again and again never ended.
+    """
+    due, began = next_check_at(at), at.status.weight_applied_at
     waits = at.status.phase is Phase.PROGRESSING and at.attempt.last_check is None
-    return due + at.spec.analysis.interval if waits and due is not None else None
+    in_time = began is not None and began <= deadline
+    return due + at.spec.analysis.interval if waits and in_time and due is not None else None
 
 
 def guarded_since(at: Situation) -> datetime | None:

@@ -11,10 +11,12 @@ from canary_operator.domain.steps import (
     full_weight,
     hold_ends_at,
     hold_is_over,
+    is_kept_out,
     last_check_passed,
     next_raise,
     pause_reason,
     pods_ahead,
+    share_of_one,
 )
 
 REQUEST_ANNOTATION = "canary-operator.dev/request"
@@ -84,7 +86,12 @@ def goes_on_trial_next(at: Situation) -> str | None:
 
 
 def _progressing(at: Situation) -> str:
-    return f"{step_words(at)}: {_progress(at)}{metrics_words(at.status.metrics)}"
+    said = _kept_out(at) if is_kept_out(at) else _progress(at)
+    return f"{step_words(at)}: {said}{metrics_words(at.status.metrics)}"
+
+
+def _kept_out(at: Situation) -> str:
+    return f"{at.weight} %, as {share_of_one(at)}; raise spec.replicas"
 
 
 def _progress(at: Situation) -> str:

@@ -148,7 +148,7 @@ class Acceptor:
         if newest and newest.revision == revision and _is_recorded(newest, spec, settings):
             return spec
         if newest is not None:
-            check_router(spec, newest.settings)
+            check_router(spec, newest.settings, splits=self._splits(rollout))
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
             check_target_ports(spec, stable.settings, stable.template)
@@ -166,6 +166,10 @@ class Acceptor:
         facts = {"rollout": str(key), "revision": revision}
         logger.info("Spec accepted: revision=%s", revision, extra=facts)
         return spec
+
+    def _splits(self, rollout: Rollout) -> bool:
+        under_way = rollout.status.get("canaryRevision") is not None
+        return under_way or self._ports.router.state(rollout).exists
 
     def _fall_back(self, rollout: Rollout, known: _Remembered) -> Acceptance:
         wanted = self._last_accepted(rollout)

@@ -46,6 +46,7 @@ from canary_operator.domain.status import (
     RolloutStatus,
     Verdict,
 )
+from canary_operator.testing.builders import spec
 from canary_operator.testing.situations import (
     CANARY,
     NOW,
@@ -112,6 +113,7 @@ def check(verdict: Verdict, **changes: Any) -> Change:
 
 LATER = having(now=NOW + seconds(400))
 NO_CHECK = attempt(last_check=None)
+SLOW_CHECKS = wanted("v2", analysis=spec()["analysis"] | {"window": "10m"})
 MORE_PODS = having(canary=pods(CANARY, 4))
 STEPS_DONE = both(
     status(step=2, weight=50),
@@ -251,6 +253,21 @@ CLIMBING = [
             "1 of 8 canary pods became available.",
         ),
         id="a deadline of missing pods says which",
+    ),
+    pytest.param(
+        both(NO_CHECK, LATER, having(wanted=SLOW_CHECKS)),
+        Hold(),
+        id="a first check that comes after the deadline is waited for",
+    ),
+    pytest.param(
+        both(
+            NO_CHECK,
+            LATER,
+            having(wanted=SLOW_CHECKS),
+            status(weight_applied_at=NOW + seconds(390)),
+        ),
+        RollBack(Trigger.FAILED, Reason.NO_DATA, "No check could tell how the canary behaves."),
+        id="a stay that begins again and again is overdue all the same",
     ),
     pytest.param(LATER, Raise(1, 20, 1), id="what can go on now does, however late it is"),
     pytest.param(

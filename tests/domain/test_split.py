@@ -100,9 +100,9 @@ def test_it_is_rounded_up_where_the_spec_says_so() -> None:
 def test_the_router_of_a_rollout_stays() -> None:
     counted = parse_spec(spec(**without_a_mesh(25)))
     routed = parse_spec(spec())
-    check_router(counted, {"traffic": {"replicas": {}}})
-    check_router(routed, {})
+    check_router(counted, {"traffic": {"replicas": {}}}, splits=True)
+    check_router(routed, {}, splits=True)
     with pytest.raises(InvalidSpecError, match="may not change from istio to replicas"):
-        check_router(counted, {"traffic": None})
+        check_router(counted, {"traffic": None}, splits=True)
     with pytest.raises(InvalidSpecError, match="may not change from replicas to istio"):
-        check_router(routed, {"traffic": {"replicas": {}}})
+        check_router(routed, {"traffic": {"replicas": {}}}, splits=True)

@@ -1,9 +1,11 @@
 """The life of a rollout without a mesh: pods behind one Service are the share."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from canary_operator.domain.errors import RouterUnavailableError
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
@@ -128,6 +130,32 @@ async def test_the_hold_begins_when_the_last_pod_of_a_step_is_there() -> None:
     began = world.now
     await until(driver, lambda: driver.status.phase is not Phase.PROGRESSING)
     assert (world.now - began).total_seconds() >= 10
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (Verdict.FAIL, Reason.ANALYSIS_FAILED),
+        (Verdict.INCONCLUSIVE, Reason.NO_DATA),
+    ],
+)
+async def test_a_canary_whose_pods_come_and_go_is_judged_all_the_same(
+    verdict: Verdict, reason: Reason
+) -> None:
+    world = open_world(
+        50, analysis=without_a_mesh(50)["analysis"] | {"interval": "30s", "window": "1m"}
+    )
+    driver = await started(world)
+    world.edit(template=template("v2"))
+    await at_weight(driver, 50)
+    world.verdict = verdict
+    for _ in range(12):
+        await driver.pass_time(45)
+        if driver.status.phase is not Phase.PROGRESSING:
+            break
+        world.deployments["canary"].pods[0].available = False
+        await driver.settle()
+    assert driver.status.history[0].reason == reason
 
 
 async def test_pods_that_never_come_roll_back_at_the_deadline() -> None:
@@ -288,6 +316,28 @@ async def test_rounded_up_the_traffic_goes_before_stable_pods_do() -> None:
     assert (driver.status.weight, true_share(world)) == (50, 50)
 
 
+async def test_a_later_step_comes_back_only_with_a_share_that_was_reached() -> None:
+    world = open_world(10, 25, replicas=10, traffic={"replicas": {"rounding": "Up"}})
+    driver = await started(world)
+    world.edit(template=template("v2"))
+    await at_weight(driver, 28)
+    world.verdict = Verdict.INCONCLUSIVE
+    world.edit(replicas=1)
+    await driver.pass_time(30)
+    assert (driver.status.phase, driver.status.weight) == (Phase.PROGRESSING, 0)
+    assert "0 %, as a single canary pod beside 1 of stable gets 50 %, more than" in (
+        driver.status.message or ""
+    )
+    world.edit(replicas=10)
+    await driver.pass_time(5)
+    assert driver.status.weight == 28
+    world.edit(replicas=1)
+    await until(driver, lambda: driver.status.phase is Phase.ROLLED_BACK)
+    assert driver.status.history[0].reason == Reason.PROGRESS_DEADLINE_EXCEEDED
+    assert "more than the 28 % that were reached" in driver.status.history[0].message
+    assert driver.status.history[0].max_weight == 28
+
+
 async def test_nothing_gets_traffic_where_no_pod_is_wanted() -> None:
     world = open_world()
     driver = await started(world)
@@ -309,3 +359,41 @@ async def test_another_router_is_refused_and_what_runs_goes_on() -> None:
     ready = next(one for one in driver.status.conditions if one.type == "Ready")
     assert ready.reason == "InvalidSpec"
     assert world.deployments["canary"].replicas == 1
+
+
+@pytest.mark.parametrize("under_way", [False, True])
+async def test_another_router_is_taken_while_nothing_splits_requests_yet(under_way: bool) -> None:
+    world = World(key=Key("demo", "web"), spec=spec(replicas=3))
+
+    def lack_istio(name: str) -> None:
+        counted = any("traffic" in record.settings for record in world.records)
+        if name == "route" and not counted:
+            raise RouterUnavailableError("Istio's VirtualService is not installed")
+
+    world.before_write = lack_istio
+    driver = Driver(world)
+    await busy(driver, 5)
+    if under_way:
+        world.edit(template=template("v2"))
+        await busy(driver, 5)
+    before = dict(world.spec)
+    world.edit(**without_a_mesh(25))
+    if under_way:
+        await busy(driver, 5)
+        assert not world.route.exists, "a share of requests would come to mean something else"
+        world.spec = before
+        world.edit(template=template("v1"))
+        await busy(driver, 5)
+        world.edit(**without_a_mesh(25))
+    await driver.pass_time(5)
+    ready = next(one for one in driver.status.conditions if one.type == "Ready")
+    assert (ready.status, world.route.weight) == ("True", 0)
+    world.edit(template=template("v2"))
+    await at_weight(driver, 25)
+
+
+async def busy(driver: Driver, seconds: int) -> None:
+    """Let time pass while a write is refused again and again."""
+    for _ in range(seconds):
+        with suppress(AssertionError):
+            await driver.pass_time(1)

@@ -224,7 +224,8 @@ def _not_installed(error: NotFoundError) -> RouterUnavailableError:
         return RouterUnavailableError(f"The VirtualService cannot be written: {error.message}")
     return RouterUnavailableError(
         "Istio's VirtualService (networking.istio.io/v1) is not installed, so requests cannot be "
-        "split. Install Istio's CRDs. Meanwhile stable is served through its Service."
+        "split. Install Istio's CRDs, or set spec.traffic.replicas to do without a mesh. Meanwhile "
+        "stable is served through its Service."
     )
 
 

@@ -37,6 +37,8 @@ WEIGHT_ANNOTATION = f"{GROUP}/weight"
 """What the router was told, in percent; it also says that the Service is a router's object."""
 
 _ALL = 100
+_LONGEST = 3
+"""Digits of a weight; Python refuses to read a number of thousands of them."""
 _WEBHOOK_PAUSE = timedelta(seconds=30)
 
 
@@ -113,5 +115,6 @@ def _weight(rollout: Rollout, spec: Mapping[str, Any], told: str) -> int | None:
     if selector == apex_service(owner, (), track=STABLE)["spec"]["selector"]:
         return 0
     is_open = selector == apex_service(owner, (), track=None)["spec"]["selector"]
-    weight = int(told) if told.isascii() and told.isdigit() else 0
+    is_number = told.isascii() and told.isdigit() and len(told) <= _LONGEST
+    weight = int(told) if is_number else 0
     return weight if is_open and 0 < weight < _ALL else None

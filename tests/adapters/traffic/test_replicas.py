@@ -101,7 +101,9 @@ async def test_a_selector_edited_by_hand_is_seen_and_set_back(
     assert await selector(world) == before
 
 
-@pytest.mark.parametrize("words", ["0", "100", "", "many", "-5", "²"])
+@pytest.mark.parametrize(
+    "words", ["0", "100", "", "many", "-5", "²", pytest.param("9" * 5000, id="9…")]
+)
 async def test_a_weight_that_nobody_told_is_not_believed(
     world: World, router: ReplicasRouter, words: str
 ) -> None:
@@ -120,6 +122,18 @@ async def test_ports_follow_the_spec(world: World, router: ReplicasRouter) -> No
     await router.set(rollout, counted(service={"port": 81, "targetPort": 8080}), RouteTarget(25))
     ports = (await world.get(SERVICES, "web"))["spec"]["ports"]
     assert [port["port"] for port in ports] == [81]
+
+
+async def test_the_service_of_a_rollout_that_had_another_router_is_taken(
+    world: World, router: ReplicasRouter
+) -> None:
+    rollout = await world.rollout()
+    assert await world.workloads.ensure_services(rollout, spec_of())
+    await world.look(SERVICES, "web")
+    assert router.state(rollout) == RouteState()
+    assert await router.set(rollout, counted(), RouteTarget(0))
+    assert router.state(rollout) == RouteState(exists=True, weight=0)
+    assert await selector(world) == CLOSED
 
 
 @pytest.mark.parametrize(("before", "target"), [(25, 0), (0, 25)])
