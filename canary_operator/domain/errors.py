@@ -3,7 +3,8 @@
 CanaryOperatorError
 ├── InvalidRolloutError          the wish is wrong: nothing was changed, the user has to act
 │   ├── InvalidSpecError         a field of the spec
-│   │   └── RefusedRouteError    the API server refused the route            (may heal)
+│   │   ├── RefusedRouteError    the API server refused the route            (may heal)
+│   │   └── TrialUnderWayError   not while a canary is on trial            (may heal)
 │   ├── InvalidTemplateError     the API server refused the pod template
 │   ├── HostNotAllowedError      a host that the admin did not allow
 │   ├── HostConflictError        a host that somebody else routes          (may heal)
@@ -47,6 +48,12 @@ class RefusedRouteError(InvalidSpecError):
     """The API server, or a webhook behind it, refused what the router would write."""
 
     heals = True  # a webhook may change
+
+
+class TrialUnderWayError(InvalidSpecError):
+    """What the spec changes has to stay as it is while a canary is on trial."""
+
+    heals = True  # when the trial is over
 
 
 class InvalidTemplateError(InvalidRolloutError):

@@ -270,3 +270,28 @@ async def test_nothing_is_raised_while_a_lower_weight_may_have_been_recorded() -
     stage.held_back.clear()
     await stage.pass_time(1)
     assert (status(stage).weight, stage.world.route.weight) == (5, 5)
+
+
+ACME = [{"headers": {"x-company": {"exact": "acme"}}}]
+
+
+@pytest.mark.parametrize("match", [None, [{"uri": {"prefix": "/cart"}}]], ids=["all", "others"])
+async def test_checks_of_one_group_open_no_other_to_a_canary(
+    match: list[dict[str, object]] | None,
+) -> None:
+    stage = Stage(strategy={**strategy(STRATEGIES[0]), "match": ACME})
+    await stage.pass_time(10)
+    stage.edit(template=template("v2"))
+    await stage.pass_time(15)
+    assert status(stage).weight == 20
+    changed = {**strategy(STRATEGIES[0]), **({"match": match} if match else {})}
+    stage.edit(strategy=changed)
+    await stage.pass_time(1)
+    ready = next(one for one in status(stage).conditions if one.type == "Ready")
+    assert ready.reason == "InvalidSpec"
+    assert "spec.strategy.match may not change while a canary is on trial" in ready.message
+    stage.ask("abort")
+    await until(stage, Phase.ROLLED_BACK)
+    await stage.pass_time(31)
+    ready = next(one for one in status(stage).conditions if one.type == "Ready")
+    assert ready.reason != "InvalidSpec", "no canary is on trial any more"

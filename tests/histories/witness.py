@@ -103,8 +103,9 @@ class Witness:
             if facts.marked_in and after.route.rejected == before.status.canary_revision:
                 facts.rejected.add(after.route.rejected or "")
         ended = before.status.phase in ON_TRIAL and after.status.phase is Phase.ROLLING_BACK
-        if ended and after.status.rejected_revision:
-            facts.rejected.add(after.status.rejected_revision)
+        rejected = after.status.rejected_revision
+        if ended and rejected and before.route.rejected != rejected:  # else it was when marked
+            facts.rejected.add(rejected)
 
     def asked(self, request: str) -> None:
         """A person made a request."""
