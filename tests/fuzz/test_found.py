@@ -116,7 +116,7 @@ def test_the_largest_spec_is_within_what_rules_may_cost(planes: Planes) -> None:
         "traffic": {
             "istio": {
                 "hosts": [f"{'a.' * 95}{name}" for name in names[:20]],
-                "gateways": [f"{name}/{'g' * 253}" for name in names[:20]],
+                "gateways": [f"{name}/{'g' * 63}" for name in names[:20]],
             }
         },
         "strategy": {"steps": [{"weight": 100, "hold": "1m" * 10} for _ in range(20)]},

@@ -34,7 +34,8 @@ WHOLE = GOOD["everything of a comparison"]
 
 PLACE = r"spec(\.[^ ]*|\[\d+\])*"
 SENTENCE = re.compile(
-    rf"({PLACE}.* (must|needs|is required)|unknown field {PLACE}.*(did you mean|known are)).*",
+    rf"({PLACE}.* (must|needs|is required|may not change)|"
+    rf"unknown field {PLACE}.*(did you mean|known are)).*",
     re.DOTALL,
 )
 """Every refusal begins with the field, and says what is allowed."""

@@ -36,10 +36,30 @@ ADDRESSES = (
 )
 
 
+ROUTE = {
+    *(
+        f"spec.traffic.istio.{name}"
+        for name in (
+            "match",
+            "retries",
+            "headers",
+            "rewrite",
+            "corsPolicy",
+            "trafficPolicy",
+            "labels",
+            "annotations",
+        )
+    ),
+    "spec.strategy.match",
+}
+"""What the mesh's proxies do with requests for the rollout's hosts; nothing asks what stands there.
+The destinations of the route are the rollout's own Services, whatever this says."""
+
+
 def leaves(schema: dict[str, Any], place: str = "spec") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every place in the spec that takes text, with its schema."""
     for name, inner in schema.get("properties", {}).items():
-        if name not in THE_API_SERVERS:
+        if name not in THE_API_SERVERS and f"{place}.{name}" not in ROUTE:
             yield from leaves(inner, f"{place}.{name}")
     if isinstance(schema.get("items"), dict):
         yield from leaves(schema["items"], f"{place}[]")
