@@ -121,17 +121,7 @@ class Ticker:
             return Next()
         now = self._clock()
         acceptance = await self._acceptor.accept(rollout, now)
-        trouble = self._troubles.get(key)
-        situation = observe(
-            rollout,
-            acceptance,
-            ports=self._ports,
-            settings=self._settings,
-            trouble=trouble.problem if trouble else None,
-            check=self._checks.result(key),
-            checked=self._checks.checked,
-            now=now,
-        )
+        situation = self._observe(rollout, acceptance, now)
         self._telemetry.looked(_look(rollout, situation))
         self._tell_late(rollout, situation.status)
         decision = decide(situation)
@@ -155,6 +145,19 @@ class Ticker:
             self._report_drift(rollout, acceptance, applied)
         changed = self._note_trouble(key, applied.error, decision, now)
         return self._next(key, decision, applied, changed, acceptance.retry_at)
+
+    def _observe(self, rollout: Rollout, acceptance: Acceptance, now: datetime) -> Situation:
+        trouble = self._troubles.get(rollout.key)
+        return observe(
+            rollout,
+            acceptance,
+            ports=self._ports,
+            settings=self._settings,
+            trouble=trouble.problem if trouble else None,
+            check=self._checks.result(rollout.key),
+            checked=self._checks.checked,
+            now=now,
+        )
 
     def _tell_late(self, rollout: Rollout, recorded: RolloutStatus) -> None:
         """Tell of a decision whose record was made, although its answer was lost."""
