@@ -14,6 +14,7 @@ from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import CheckResult, Situation, step_index
 from canary_operator.domain.status import CheckRecord, Verdict, verdict_of
+from canary_operator.domain.steps import asks_a_person, step_is_done
 
 PROGRESS_GRAIN = 10
 """More pods are recorded as progress at most this often in one progress deadline: each record
@@ -72,14 +73,16 @@ def restart_hold_after_drift(at: Situation) -> Situation:
     if at.now - recorded < HOLD_GRAIN:
         return at  # a router that cannot be told would have it recorded at every look
     at = with_status(at, weight_applied_at=at.now)
-    return with_attempt(at, hold_started_at=at.now, last_check=None)
+    return with_attempt(at, hold_started_at=at.now, last_check=None, step_passed_at=None)
 
 
 def follow_edited_steps(at: Situation) -> Situation:
     """Find the present step again in a strategy that was edited."""
     if at.status.phase not in IN_STEPS:
         return at
-    return with_status(at, step=step_index(at))
+    index = step_index(at)
+    at = at if index == at.status.step else with_attempt(at, step_passed_at=None)
+    return with_status(at, step=index)
 
 
 def note_capacity(at: Situation) -> Situation:
@@ -103,7 +106,8 @@ def _begin_stay_with_pods(at: Situation) -> Situation:
     if not at.attempt.awaits_pods or at.status.phase not in IN_STEPS or at.weight == 0:
         return at
     at = with_status(at, weight_applied_at=at.now)
-    return with_attempt(at, hold_started_at=at.now, last_check=None, awaits_pods=None)
+    begins = {"hold_started_at": at.now, "last_check": None, "step_passed_at": None}
+    return with_attempt(at, **begins, awaits_pods=None)
 
 
 def pods_to_keep(at: Situation) -> int:
@@ -158,7 +162,8 @@ def _note_found(at: Situation, check: CheckResult) -> Situation:
     match verdict:
         case Verdict.FAIL:
             at = with_status(at, failed_checks=status.failed_checks + 1)
-            return with_attempt(at, hold_started_at=at.now, approved_step=None)
+            undone = {"approved_step": None, "step_passed_at": None}
+            return with_attempt(at, hold_started_at=at.now, **undone)
         case Verdict.PASS if _is_progress(at, before):
             return with_status(at, progressed_at=at.now)
         case _:
@@ -189,6 +194,16 @@ def _is_progress(at: Situation, before: CheckRecord | None) -> bool:
     return at.status.phase is not Phase.PROMOTING and not again
 
 
+def note_step_passed(at: Situation) -> Situation:
+    """Remember that a step passed, where a person has the word from then on."""
+    if at.status.phase not in IN_STEPS:
+        return at
+    before = at.attempt.step_passed_at
+    if not asks_a_person(at):
+        return at if before is None else with_attempt(at, step_passed_at=None)
+    return with_attempt(at, step_passed_at=at.now) if before is None and step_is_done(at) else at
+
+
 FACTS: tuple[Callable[[Situation], Situation], ...] = (
     forget_rejection_of_another,
     note_removed_request,
@@ -197,4 +212,5 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     follow_edited_steps,
     note_capacity,
     note_check,
+    note_step_passed,
 )

@@ -151,6 +151,7 @@ def _raise(action: Raise, at: Situation) -> RolloutStatus:
         peak_available=at.canary_available or action.pods,
         hold_started_at=at.now,
         last_check=None,
+        step_passed_at=None,
         short_of_pods_since=None,
         awaits_pods=True if counted and missing else None,
         in_first_step=True if counted and first else None,
@@ -167,7 +168,8 @@ def _lower(weight: int, at: Situation) -> RolloutStatus:
     )
     if at.status.phase not in ON_TRIAL:
         return status
-    return _attempt(at, status, hold_started_at=at.now, last_check=None, short_of_pods_since=None)
+    begins = {"hold_started_at": at.now, "last_check": None, "step_passed_at": None}
+    return _attempt(at, status, **begins, short_of_pods_since=None)
 
 
 def _resume(at: Situation) -> RolloutStatus:

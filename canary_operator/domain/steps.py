@@ -52,6 +52,22 @@ def step_is_done(at: Situation) -> bool:
     return whole and held and last_check_passed(at)
 
 
+def asks_a_person(at: Situation) -> bool:
+    """Whether a person has the word once the present step is done."""
+    approved = at.attempt.approved_step == step_index(at)
+    return _is_promoted_by_hand(at) or (present_step(at).approval and not approved)
+
+
+def _is_promoted_by_hand(at: Situation) -> bool:
+    return at.spec.strategy.promotion == "Manual" and next_step(at) is None
+
+
+def _waits_for_a_person(at: Situation) -> bool:
+    """Whether the present step is done, or was: a night without requests does not end the wait."""
+    whole = full_weight(at) and at.attempt.short_of_pods_since is None
+    return step_is_done(at) or (whole and at.attempt.step_passed_at is not None)
+
+
 def pause_reason(at: Situation) -> Reason | None:
     """Return what stops raises, strongest first; None where nothing does."""
     if at.status.phase not in IN_STEPS:
@@ -67,8 +83,7 @@ def pause_reason(at: Situation) -> Reason | None:
 
 def awaits_promotion(at: Situation) -> bool:
     """Whether every step is done, and a person has the last word."""
-    manual = at.spec.strategy.promotion == "Manual"
-    return manual and next_step(at) is None and step_is_done(at)
+    return _is_promoted_by_hand(at) and _waits_for_a_person(at)
 
 
 def awaits_approval(at: Situation) -> bool:
@@ -76,10 +91,8 @@ def awaits_approval(at: Situation) -> bool:
 
     After the last step of a rollout that is promoted by hand, the request to promote says it all.
     """
-    if awaits_promotion(at):
-        return False
-    approved = at.attempt.approved_step == step_index(at)
-    return present_step(at).approval and step_is_done(at) and not approved
+    asked = asks_a_person(at) and not _is_promoted_by_hand(at)
+    return asked and _waits_for_a_person(at)
 
 
 def next_raise(at: Situation) -> tuple[int, int] | None:
