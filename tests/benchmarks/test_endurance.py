@@ -10,7 +10,8 @@ import pytest
 from benchmarks.endurance import in_memory, over_http
 from benchmarks.endurance.census import Census, leaks
 from canary_operator.adapters.telemetry.operator import OperatorTelemetry
-from canary_operator.ports import Key, Look, Silence
+from canary_operator.ports import Key
+from canary_operator.telemetry import Look, Silence
 from tests.support import virtual_time
 
 ROLLOUTS, RELEASES, WARM_UP = 20, 24, 12
