@@ -14,7 +14,6 @@ from typing import Any
 
 from canary_operator.domain.acceptance import (
     asks_nothing_new,
-    check_group,
     check_interval,
     check_router,
     check_shares,
@@ -30,12 +29,13 @@ from canary_operator.domain.errors import (
     NotLeaderError,
     SurroundingsError,
 )
+from canary_operator.domain.group import check_group
 from canary_operator.domain.notices import Notice
-from canary_operator.domain.phase import ON_TRIAL
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Problem, Settings, Wanted
 from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.status import RolloutStatus
 from canary_operator.ports import Accepted, Key, Ports, Rollout
 
 logger = logging.getLogger(__name__)
@@ -151,8 +151,9 @@ class Acceptor:
             return spec
         if newest is not None:
             check_router(spec, newest.settings, splits=self._splits(rollout))
-            if newest.revision == revision and _is_on_trial(rollout, revision):
-                check_group(settings, newest.settings)
+            status = RolloutStatus.read(rollout.status)
+            on_trial = _record_of(records, status.canary_revision) or newest
+            check_group(settings, revision, status, on_trial.settings)
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
             check_target_ports(spec, stable.settings, stable.template)
@@ -229,11 +230,6 @@ def _is_recorded(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any
     if newest.settings == settings:
         return True
     return asks_nothing_new(spec, newest.settings, newest.template)
-
-
-def _is_on_trial(rollout: Rollout, revision: str) -> bool:
-    status = rollout.status
-    return status.get("canaryRevision") == revision and status.get("phase") in ON_TRIAL
 
 
 def _record_of(records: Sequence[Accepted], revision: object) -> Accepted | None:
