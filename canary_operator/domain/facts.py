@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from canary_operator.domain.judge import Judged, judge
+from canary_operator.domain.loans import loans_of, with_loans
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import CheckResult, Situation, step_index
@@ -56,6 +57,12 @@ def note_removed_request(at: Situation) -> Situation:
     if last and not last.removed and at.request is None:
         return with_status(at, last_request=last.model_copy(update={"removed": True}))
     return at
+
+
+def note_loans(at: Situation) -> Situation:
+    """What is borrowed is recorded before it is changed, and until it was given back."""
+    borrowed = with_loans(at.status.borrowed or (), loans_of(at.spec))
+    return with_status(at, borrowed=borrowed) if borrowed else at
 
 
 def give_back_missed_traffic(at: Situation) -> Situation:
@@ -207,6 +214,7 @@ def note_step_passed(at: Situation) -> Situation:
 FACTS: tuple[Callable[[Situation], Situation], ...] = (
     forget_rejection_of_another,
     note_removed_request,
+    note_loans,
     give_back_missed_traffic,
     restart_hold_after_drift,
     follow_edited_steps,

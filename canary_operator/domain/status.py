@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from canary_operator.domain.evidence import Evidence
+from canary_operator.domain.loans import Loan
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.recorded import Amount, Count, Percent, Recorded, Time
 
@@ -188,6 +189,9 @@ class RolloutStatus(Recorded):
     metrics: tuple[Judgement, ...] = ()
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=10)] = ()
     """Finished rollouts, newest first."""
+    borrowed: Annotated[tuple[Loan, ...], Field(max_length=100)] | None = None
+    """Objects of somebody else that the rollout changes and sets back; absent where there are
+    none."""
     replicas: Count = 0
     """Pods of both tracks."""
     ready_replicas: Count = 0

@@ -109,11 +109,12 @@ def next_raise(at: Situation) -> tuple[int, int] | None:
 def _way_back(at: Situation) -> tuple[int, int] | None:
     """Return the raise to what was reached, as far as the steps still have it.
 
-    The first step may have a larger share meanwhile, as it asks for pods only. None where that
-    would be more than was earned: where pods are traffic, and a single one is too much.
+    Where edited steps begin above that, to the first of them: it asks for pods only. Where pods are
+    traffic, `replicas` moves the shares of steps, so what is past the first one is kept to what was
+    earned; None where a single pod is more than that.
     """
     weight, reached = present_step(at).weight, at.attempt.step_weight
-    if not at.attempt.in_first_step:
+    if at.split.pods_are_traffic and not at.attempt.in_first_step:
         weight = min(weight, reached)
     return (step_index(at), weight) if at.split.share(weight) <= weight else None
 

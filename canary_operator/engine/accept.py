@@ -177,13 +177,14 @@ class Acceptor:
         return under_way or self._ports.router.state(rollout).exists
 
     def _fall_back(self, rollout: Rollout, known: _Remembered) -> Acceptance:
-        wanted = self._last_accepted(rollout)
+        wanted = self.last_accepted(rollout)
         problem = self._in_force(rollout, wanted).problem if wanted is not None else None
         if known.error is not None:
             problem = _quoted(known.error, heals=known.retry_at is not None)
         return Acceptance(wanted, problem, known.retry_at)
 
-    def _last_accepted(self, rollout: Rollout) -> Wanted | None:
+    def last_accepted(self, rollout: Rollout) -> Wanted | None:
+        """Return what was accepted last; None where nothing was."""
         records = self._ports.workloads.records(rollout)
         if not records:
             return None

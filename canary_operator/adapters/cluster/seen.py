@@ -36,6 +36,7 @@ class SeenRollout:
 
     generation: int
     deleting: bool
+    finalizers: tuple[str, ...]
     request: str | None
     created: str
     spec: bytes
@@ -105,6 +106,7 @@ def see_rollout(body: Body) -> SeenRollout:
     return SeenRollout(
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
+        finalizers=tuple(meta.get("finalizers") or ()),
         request=_annotations(body).get(REQUEST_ANNOTATION),
         created=meta.get("creationTimestamp") or "",
         spec=pack(body.get("spec") or {}),

@@ -166,7 +166,8 @@ class IstioRouter:
         _take_away(wanted, present)
         if not present["spec"]:  # callers must not meet destinations without their policy
             await self._policies.ensure(rollout, spec)
-        written = await self._write(rollout, wanted)
+        told = self.state(rollout).weight
+        written = await self._write(rollout, wanted, urgent=told is None or told > target.weight)
         after = self._present(rollout)["spec"]
         if frozenset(after.get("hosts") or ()) != frozenset(present["spec"].get("hosts") or ()):
             self._rivals.rerouted()
@@ -188,9 +189,9 @@ class IstioRouter:
             await self._group.remove(rollout)
         return await self._policies.ensure(rollout, spec) or written
 
-    async def _write(self, rollout: Rollout, wanted: dict[str, Any]) -> bool:
+    async def _write(self, rollout: Rollout, wanted: dict[str, Any], *, urgent: bool) -> bool:
         try:
-            return await self._objects.ensure(rollout, wanted)
+            return await self._objects.ensure(rollout, wanted, urgent=urgent)
         except NotFoundError as error:
             raise _not_installed(error) from error
         except ApiError as error:
