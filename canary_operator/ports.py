@@ -162,8 +162,14 @@ class Workloads(Protocol):
 class TrafficRouter(Protocol):
     """Whatever splits requests between stable and canary."""
 
-    def state(self, rollout: Rollout) -> RouteState:
-        """Return what the router was told, as last seen."""
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
+        """Return what the router was told, as last seen.
+
+        Args:
+            rollout: Whose route it is.
+            spec: Its spec in force, which says whom the canary is for; None where no weight is
+                asked about.
+        """
         ...
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:

@@ -31,7 +31,7 @@ def observe(  # noqa: PLR0913 - a situation has that many sources
         request=parse_request(rollout.request) if rollout.request is not None else None,
         stable=ports.workloads.track(rollout, "stable"),
         canary=ports.workloads.track(rollout, "canary"),
-        route=ports.router.state(rollout),
+        route=ports.router.state(rollout, acceptance.wanted.spec if acceptance.wanted else None),
         check=check,
         checked=checked,
         settings=settings,

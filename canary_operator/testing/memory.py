@@ -264,7 +264,7 @@ class _Workloads(_Port):
 
 
 class _Router(_Port):
-    def state(self, rollout: Rollout) -> RouteState:  # noqa: ARG002
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
         return self.sight.route()
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:

@@ -7,6 +7,7 @@ import pytest
 from canary_operator.domain.errors import UnavailableError
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.revision import revision_of
+from canary_operator.domain.situation import RouteState
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.status import Verdict
 from canary_operator.domain.target import RouteTarget
@@ -157,3 +158,22 @@ async def test_a_share_that_is_left_on_a_rejected_canary_stays_with_its_group(
     assert problem(driver) == ""
     assert told.groups - {"others"} == {"acme"}
     assert {share for share in told.shares if share[0] == "others"} <= {("others", 5)}
+
+
+async def test_the_share_of_a_group_is_read_by_the_spec_in_force(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RolloutSpec | None] = []
+    state = memory._Router.state
+
+    def listen(
+        router: memory._Router, rollout: Rollout, spec: RolloutSpec | None = None
+    ) -> RouteState:
+        asked.append(spec)
+        return state(router, rollout, spec)
+
+    monkeypatch.setattr(memory._Router, "state", listen)
+    driver.world.edit(paused=True)
+    driver.world.edit(replicas=-1)
+    await driver.settle()
+    assert any(spec is not None and spec.strategy.is_focused for spec in asked)

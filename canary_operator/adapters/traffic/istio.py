@@ -82,8 +82,9 @@ class IstioRouter:
         self._claims = Claims(client, cluster_domain, namespaces)
         self._rivals = Rivals(caches, cluster_domain, wake)
 
-    def state(self, rollout: Rollout) -> RouteState:
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
         """Return what the router was told, as last seen."""
+        focused = spec is not None and spec.strategy.is_focused
         held = self._objects.get(rollout, rollout.key.name)
         if held is None:
             return RouteState()
@@ -92,7 +93,7 @@ class IstioRouter:
         because = annotations.get(REJECTED_BECAUSE_ANNOTATION)
         return RouteState(
             exists=True,
-            weight=canary_weight(manifest["spec"], rollout.key, self._domain),
+            weight=canary_weight(manifest["spec"], rollout.key, self._domain, focused=focused),
             rejected=annotations.get(REJECTED_ANNOTATION) or None,
             rejected_because=Reason(because) if because in REASONS else None,
             hosts=frozenset(manifest["spec"].get("hosts") or ()),
@@ -171,7 +172,7 @@ class IstioRouter:
         after = self._present(rollout)["spec"]
         if frozenset(after.get("hosts") or ()) != frozenset(present["spec"].get("hosts") or ()):
             self._rivals.rerouted()
-        self._check_weight(rollout, target)
+        self._check_weight(rollout, spec, target)
         # That a route begins to name the Service, or ends to, is nothing that somebody did.
         drifted = written and with_group == names_group(present["spec"], rollout.key, self._domain)
         return await self._beside(rollout, spec, after) or drifted
@@ -199,9 +200,9 @@ class IstioRouter:
                 f"The API server refuses VirtualService {rollout.key.name}: {error.message}"
             ) from error
 
-    def _check_weight(self, rollout: Rollout, target: RouteTarget) -> None:
+    def _check_weight(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> None:
         """Notice a webhook that changes what we write."""
-        if self.state(rollout).weight != target.weight and not rollout.deleting:
+        if self.state(rollout, spec).weight != target.weight and not rollout.deleting:
             raise DriftConflictError(
                 f"VirtualService {rollout.key.name} was told {target.weight} % and does not have "
                 "it: an admission webhook changes it. Exclude it from that webhook.",
