@@ -220,11 +220,11 @@ def _quoted(error: InvalidRolloutError | SurroundingsError, *, heals: bool) -> P
     return Problem.quoted(error.reason, error.message, heals=heals)
 
 
-def _route_of(settings: Mapping[str, Any]) -> tuple[object, object]:
-    """Return what the router makes its object from, beside ports."""
+def _route_of(settings: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what the router makes its objects from."""
     strategy = settings.get("strategy")
     focus = strategy.get("match") if isinstance(strategy, Mapping) else None
-    return settings.get("traffic"), focus
+    return settings.get("traffic"), settings.get("service"), focus
 
 
 def _is_recorded(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any]) -> bool:

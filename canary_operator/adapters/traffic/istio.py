@@ -112,12 +112,16 @@ class IstioRouter:
         """Ask the API server, and Istio's webhook where it is, whether they take the route.
 
         What is refused only when it is to be written would stand in the way of a rollback.
+
+        Raises:
+            RefusedRouteError: one of them does not; the message is theirs.
+            NameConflictError: an object of that name is somebody else's.
         """
         if rollout.deleting or not has_settings(spec):
             return
         try:
             wanted = virtual_service(rollout, spec, RouteTarget(0), self._domain)
-            await self._client.apply(VIRTUAL_SERVICES, wanted, dry_run=True)
+            await self._objects.try_out(rollout, wanted)
             await self._policies.try_out(rollout, spec)
         except RejectedError as error:
             raise RefusedRouteError(

@@ -9,7 +9,7 @@ from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.drift import Rules
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import RejectedError
-from canary_operator.adapters.cluster.owned import OwnedObjects, marks_of, owner_of
+from canary_operator.adapters.cluster.owned import OwnedObjects, find, marks_of, owner_of
 from canary_operator.adapters.cluster.resources import DESTINATION_RULES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.traffic.istio_claims import full_host
@@ -94,16 +94,20 @@ class Policies:
 
         Raises:
             RefusedRouteError: one of them does not; the message is theirs.
+            NameConflictError: an object of that name is somebody else's.
         """
-        for manifest in self._wanted(rollout, spec):
+        wanted = list(self._wanted(rollout, spec))
+        for manifest in wanted:
+            name = manifest["metadata"]["name"]
+            await find(self._client, DESTINATION_RULES, self._cache, rollout, name)
+        for manifest in wanted[:1]:  # the others have the same policy
             try:
-                await self._client.apply(DESTINATION_RULES, manifest, dry_run=True)
+                await self._objects.try_out(rollout, manifest)
             except RejectedError as error:
                 raise RefusedRouteError(
                     "spec.traffic.istio.trafficPolicy: the API server refuses DestinationRule "
                     f"{manifest['metadata']['name']}: {error.message}"
                 ) from error
-            return  # the others have the same policy
 
     def _wanted(self, rollout: Rollout, spec: RolloutSpec) -> Iterator[dict[str, Any]]:
         policy = spec.traffic.istio.traffic_policy if spec.traffic.istio else None
