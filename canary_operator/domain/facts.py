@@ -45,8 +45,7 @@ def with_attempt(at: Situation, **changes: Any) -> Situation:
 
 def forget_rejection_of_another(at: Situation) -> Situation:
     """A rejection ends as soon as another revision is wanted."""
-    rejected = at.status.rejected_revision
-    if rejected and at.wanted and at.wanted.revision != rejected:
+    if at.status.rejected_revision not in {None, at.wanted_revision}:
         return with_status(at, rejected_revision=None)
     return at
 

@@ -239,9 +239,8 @@ def spares_traffic(action: RollBack, at: Situation) -> bool:
 
 
 def _finish_roll_back(at: Situation) -> RolloutStatus:
-    wanted = at.wanted.revision if at.wanted else None
     rejected = at.status.rejected_revision
-    still_wanted = rejected is not None and wanted == rejected
+    still_wanted = rejected is not None and at.wanted_revision == rejected
     trigger = Trigger.STABLE_RESTORED if still_wanted else Trigger.WANTED_AGAIN
     gone = _no_canary(at)
     if still_wanted:  # what rejected it stays readable

@@ -139,6 +139,8 @@ class Situation:
     status: RolloutStatus
     wanted: Wanted | None
     """None when no spec was ever accepted."""
+    asked: str | None = None
+    """Revision of a newer spec that is not followed yet; None where the newest one is."""
     problem: Problem | None = None
     """Why the newest spec is not followed, or why the surroundings do not let us."""
     request: Request | None = None
@@ -160,6 +162,18 @@ class Situation:
         if self.wanted is None:
             raise ValueError("no spec was ever accepted, so there is nothing to decide")
         return self.wanted.spec
+
+    @property
+    def wanted_revision(self) -> str | None:
+        """The revision to get to; None when no spec was ever accepted.
+
+        Where a newer spec asks for what was rejected, nothing else is tried until that spec is
+        followed: what was wanted in between would end the rejection.
+        """
+        rejected = self.status.rejected_revision
+        if rejected is not None and self.asked == rejected:
+            return rejected
+        return self.wanted.revision if self.wanted else None
 
     @property
     def split(self) -> Split:

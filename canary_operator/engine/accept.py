@@ -53,6 +53,8 @@ class Acceptance:
     wanted: Wanted | None
     problem: Problem | None = None
     retry_at: datetime | None = None
+    asked: str | None = None
+    """Revision of the newest spec, where that is not in force and has a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class _Remembered:
     pause: timedelta = FIRST_RETRY / 2
     """How long the last pause was, where the API server could not be asked."""
     revision: str = ""
-    """Of the spec."""
+    """Of the spec; also where it is refused, if it has a template."""
 
 
 class Acceptor:
@@ -99,6 +101,8 @@ class Acceptor:
         known = self._recall(rollout, now)
         if known is None:
             known = await self._examine(rollout, now)
+            if known.spec is None:
+                known = replace(known, revision=_asked(rollout))
             self._memory[rollout.key] = known
         if known.spec is not None:
             return self._in_force(rollout, Wanted(known.revision, known.spec))
@@ -181,7 +185,7 @@ class Acceptor:
         problem = self._in_force(rollout, wanted).problem if wanted is not None else None
         if known.error is not None:
             problem = _quoted(known.error, heals=known.retry_at is not None)
-        return Acceptance(wanted, problem, known.retry_at)
+        return Acceptance(wanted, problem, known.retry_at, asked=known.revision or None)
 
     def last_accepted(self, rollout: Rollout) -> Wanted | None:
         """Return what was accepted last; None where nothing was."""
@@ -214,6 +218,13 @@ class Acceptor:
         if allowed is not None:
             allowed = (*allowed, *self._ports.router.state(rollout).hosts)
         return replace(self._settings, allowed_hosts=allowed, custom_queries=None)
+
+
+def _asked(rollout: Rollout) -> str:
+    template = rollout.spec.get("template")
+    with suppress(RecursionError):  # nested too deep, which is one reason to refuse it
+        return revision_of(template) if isinstance(template, Mapping) else ""
+    return ""
 
 
 def _quoted(error: InvalidRolloutError | SurroundingsError, *, heals: bool) -> Problem:
