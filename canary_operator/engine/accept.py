@@ -25,7 +25,6 @@ from canary_operator.domain.acceptance import (
 )
 from canary_operator.domain.errors import (
     ForbiddenError,
-    HostConflictError,
     InvalidRolloutError,
     NotLeaderError,
     SurroundingsError,
@@ -33,6 +32,7 @@ from canary_operator.domain.errors import (
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.phase import ON_TRIAL
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.references import check_reference
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Problem, Settings, Wanted
 from canary_operator.domain.spec import RolloutSpec
@@ -113,7 +113,7 @@ class Acceptor:
         if known is None or (known.uid, known.generation) != (rollout.uid, rollout.generation):
             return None
         expired = known.retry_at is not None and now >= known.retry_at
-        woken = isinstance(known.error, HostConflictError) and known.error.is_watched
+        woken = isinstance(known.error, InvalidRolloutError) and known.error.is_watched
         return None if expired or woken else known
 
     async def _examine(self, rollout: Rollout, now: datetime) -> _Remembered:
@@ -150,7 +150,10 @@ class Acceptor:
         if newest and newest.revision == revision and _is_recorded(newest, spec, settings):
             return spec
         if newest is not None:
-            check_router(spec, newest.settings, splits=self._splits(rollout))
+            splits = self._splits(rollout)
+            check_router(spec, newest.settings, splits=splits)
+            under_way = rollout.status.get("canaryRevision") is not None
+            check_reference(settings, newest.settings, splits=splits, under_way=under_way)
             if newest.revision == revision and _is_on_trial(rollout, revision):
                 check_group(settings, newest.settings)
         stable = _record_of(records, rollout.status.get("stableRevision"))
