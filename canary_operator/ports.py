@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from canary_operator.domain.errors import HostConflictError
+from canary_operator.domain.errors import InvalidRolloutError
 from canary_operator.domain.loans import FINALIZER, Loan
 from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
@@ -177,14 +177,16 @@ class TrafficRouter(Protocol):
 
         Raises:
             HostConflictError: another object claims a host on the same gateway.
+            RouteMissingError: somebody else's object is to be split and cannot be.
         """
         ...
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
-        """Return which host of the spec in force is left to another rollout, if one is.
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:
+        """Return what of the spec in force the router cannot follow now, if anything.
 
-        Two may have been accepted at the same moment. `set` leaves out what is contested, and the
-        rollout is woken when it may have it.
+        A host may be left to another rollout, as two may have been accepted at the same moment, or
+        somebody else's object may have changed. `set` leaves it out, and the rollout is woken when
+        it may have it.
         """
         ...
 

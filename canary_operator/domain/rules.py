@@ -143,6 +143,14 @@ def stop_share_beyond_weight(at: Situation) -> Action | None:
     return Lower(0) if beyond else None
 
 
+def stop_traffic_on_broken_route(at: Situation) -> Action | None:
+    """What cannot be told in full is told nothing but to stop: stable serves until it is mended.
+
+    The traffic comes back as a raise to what was reached.
+    """
+    return Lower(0) if at.weight > 0 and at.route.broken else None
+
+
 def shed_weight_to_capacity(at: Situation) -> Action | None:
     """Pods that stay away take their share of the requests with them.
 
@@ -175,7 +183,7 @@ def stop_or_resume_raises(at: Situation) -> Action | None:
 def raise_weight(at: Situation) -> Action | None:
     """Raise to the next step, when it was earned and enough pods carry it."""
     coming = next_raise(at)
-    if coming is None or at.status.phase is Phase.PAUSED or not at.route.exists:
+    if coming is None or at.status.phase is Phase.PAUSED or not at.route.can_be_raised:
         return None
     step, weight = coming
     least = pods_before_raise(at, weight)
@@ -240,6 +248,7 @@ _CLIMB: tuple[Rule, ...] = (
     start_over_with_newer_revision,
     stop_traffic_without_pods,
     stop_share_beyond_weight,
+    stop_traffic_on_broken_route,
     roll_back_on_proven_harm,
     roll_back_on_failed_checks,
     roll_back_when_both_fail_for_long,
@@ -264,6 +273,7 @@ RULES: Mapping[Phase | None, tuple[Rule, ...]] = {
         undo_promotion_when_stable_is_wanted,
         stop_traffic_without_pods,
         stop_share_beyond_weight,
+        stop_traffic_on_broken_route,
         roll_back_on_proven_harm,
         roll_back_on_failed_checks,
         roll_back_when_both_fail_for_long,

@@ -99,8 +99,15 @@ class RouteState:
     rejected: str | None = None
     """Revision that a rollback took the traffic from: the mark that outlives a crash."""
     rejected_because: Reason | None = None
+    broken: bool = False
+    """Whether it is somebody else's and not what the spec needs, so that no weight can be given."""
     hosts: frozenset[str] = field(default=frozenset(), compare=False)
     """Full names of what is routed; no decision depends on it, only what may go on."""
+
+    @property
+    def can_be_raised(self) -> bool:
+        """Whether it is there and can be told any weight."""
+        return self.exists and not self.broken
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from canary_operator.domain.acceptance import (
 )
 from canary_operator.domain.errors import (
     ForbiddenError,
-    HostConflictError,
     InvalidRolloutError,
     NotLeaderError,
     SurroundingsError,
@@ -32,6 +31,7 @@ from canary_operator.domain.errors import (
 from canary_operator.domain.group import check_group
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.references import check_reference
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Problem, Settings, Wanted
 from canary_operator.domain.spec import RolloutSpec
@@ -117,7 +117,7 @@ class Acceptor:
         if known is None or (known.uid, known.generation) != (rollout.uid, rollout.generation):
             return None
         expired = known.retry_at is not None and now >= known.retry_at
-        woken = isinstance(known.error, HostConflictError) and known.error.is_watched
+        woken = isinstance(known.error, InvalidRolloutError) and known.error.is_watched
         return None if expired or woken else known
 
     async def _examine(self, rollout: Rollout, now: datetime) -> _Remembered:
@@ -154,8 +154,11 @@ class Acceptor:
         if newest and newest.revision == revision and _is_recorded(newest, spec, settings):
             return spec
         if newest is not None:
-            check_router(spec, newest.settings, splits=self._splits(rollout))
+            splits = self._splits(rollout)
+            check_router(spec, newest.settings, splits=splits)
             status = RolloutStatus.read(rollout.status)
+            under_way = status.canary_revision is not None
+            check_reference(settings, newest.settings, splits=splits, under_way=under_way)
             on_trial = _record_of(records, status.canary_revision) or newest
             check_group(settings, revision, status, on_trial.settings)
         stable = _record_of(records, rollout.status.get("stableRevision"))

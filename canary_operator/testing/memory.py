@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
-from canary_operator.domain.errors import ConflictError, HostConflictError
+from canary_operator.domain.errors import ConflictError, InvalidRolloutError
 from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
@@ -270,7 +270,7 @@ class _Router(_Port):
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         pass
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:  # noqa: ARG002
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:  # noqa: ARG002
         return None
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
