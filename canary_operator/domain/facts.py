@@ -12,6 +12,7 @@ from typing import Any
 from canary_operator.domain.judge import Judged, judge
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.scaling import load_seen
 from canary_operator.domain.situation import CheckResult, Situation, step_index
 from canary_operator.domain.status import CheckRecord, Verdict, verdict_of
 
@@ -189,6 +190,12 @@ def _is_progress(at: Situation, before: CheckRecord | None) -> bool:
     return at.status.phase is not Phase.PROMOTING and not again
 
 
+def note_load(at: Situation) -> Situation:
+    """Remember the pods that the full load takes, where autoscalers tell."""
+    seen = load_seen(at)
+    return at if seen == at.status.full_load else with_status(at, full_load=seen)
+
+
 FACTS: tuple[Callable[[Situation], Situation], ...] = (
     forget_rejection_of_another,
     note_removed_request,
@@ -197,4 +204,5 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     follow_edited_steps,
     note_capacity,
     note_check,
+    note_load,
 )
