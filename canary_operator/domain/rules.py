@@ -35,6 +35,7 @@ from canary_operator.domain.rollbacks import (
     roll_back_when_both_fail_for_long,
     roll_back_when_stable_does_not_come_up,
 )
+from canary_operator.domain.scaling import stable_pods
 from canary_operator.domain.situation import Situation, next_step
 from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
@@ -74,7 +75,7 @@ def follow_first_revision(at: Situation) -> Action | None:
 
 def serve_when_stable_is_available(at: Situation) -> Action | None:
     """The first revision serves as soon as all of its pods are available."""
-    served = at.stable.serves(at.status.stable_revision, at.spec.replicas)
+    served = at.stable.serves(at.status.stable_revision, stable_pods(at))
     return ServeStable() if served else None
 
 
@@ -166,7 +167,7 @@ def shed_weight_to_capacity(at: Situation) -> Action | None:
     if at.now - since < CAPACITY_PATIENCE and not rising:
         return None
     steps = at.spec.strategy.resolved_steps
-    return Lower(carried_weight(at.spec.replicas, available, steps, up_to=at.weight - 1))
+    return Lower(carried_weight(at.split.replicas, available, steps, up_to=at.weight - 1))
 
 
 # One step forward.
@@ -211,7 +212,7 @@ def finish_promotion(at: Situation) -> Action | None:
     """
     if guarded_since(at) is not None:
         return None
-    done = at.stable.serves(at.status.canary_revision, at.spec.replicas)
+    done = at.stable.serves(at.status.canary_revision, stable_pods(at))
     return FinishPromotion() if done else None
 
 
@@ -225,7 +226,7 @@ def return_spared_traffic(at: Situation) -> Action | None:
     last = at.status.history[0] if at.status.history else None
     asked = last is not None and last.reason in {Reason.ABORTED, Reason.REVERTED}
     taken = (at.route.weight or 0) < at.weight
-    over = at.stable.ready > 0 or at.spec.replicas == 0
+    over = at.stable.ready > 0 or at.spec.least_replicas == 0
     return Lower(0) if at.weight > 0 and (over or asked or taken) else None
 
 

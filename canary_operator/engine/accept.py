@@ -168,8 +168,7 @@ class Acceptor:
             await self._ports.router.claim(rollout, spec)
         check_interval(spec, self._settings)
         await self._ports.metrics.try_out(key, spec)
-        if _record_of(records, revision) is None:
-            await self._ports.workloads.try_out(rollout, spec.template.raw)
+        await self._try_out(rollout, spec, records)
         number = newest.number + 1 if newest else 1
         accepted = Accepted(revision, spec.template.raw, settings, number)
         await self._ports.workloads.remember(rollout, accepted)
@@ -178,6 +177,16 @@ class Acceptor:
         facts = {"rollout": str(key), "revision": revision}
         logger.info("Spec accepted: revision=%s", revision, extra=facts)
         return spec
+
+    async def _try_out(
+        self, rollout: Rollout, spec: RolloutSpec, records: Sequence[Accepted]
+    ) -> None:
+        """Ask the API server about what it has not taken before."""
+        if _record_of(records, revision_of(spec.template.raw)) is None:
+            await self._ports.workloads.try_out(rollout, spec.template.raw)
+        before = records[0].settings.get("autoscaling") if records else None
+        if before != rollout.spec.get("autoscaling"):
+            await self._ports.workloads.try_autoscaler(rollout, spec)
 
     def _splits(self, rollout: Rollout) -> bool:
         under_way = rollout.status.get("canaryRevision") is not None
@@ -204,8 +213,9 @@ class Acceptor:
         settings = self._settings_for_what_runs(rollout)
         # Records say nothing of scale. Where stable was deleted, the refused spec knows best.
         sizes = [stable.replicas] if stable.exists else [rollout.spec.get("replicas", 1), 1]
-        for size in sizes:
-            sized = {**raw, "replicas": size}
+        scaled = newest.settings.get("autoscaling") is not None
+        for size in [None] if scaled else sizes:
+            sized = raw if size is None else {**raw, "replicas": size}
             with suppress(InvalidRolloutError):
                 spec = read_spec(sized, name=key.name, namespace=key.namespace, settings=settings)
                 return Wanted(newest.revision, spec.without_pods())
