@@ -43,8 +43,8 @@ prometheus:
 demo: $(DEMO_STAMP) prometheus  ## A whole rollout on this machine: real Envoy, real Prometheus, no cluster
 	@$(BIN)/python -m canary_operator.playground.demo
 
-playground: $(DEMO_STAMP) prometheus  ## A local cluster for kubectl and the examples, until Ctrl-C
-	@$(BIN)/python -m canary_operator.playground
+playground: $(DEMO_STAMP) prometheus  ## A local cluster for kubectl and the examples, until Ctrl-C; OPTIONS=--no-istio
+	@$(BIN)/python -m canary_operator.playground $(OPTIONS)
 
 pictures: $(STAMP) prometheus  ## Draw the tutorial's pictures from real runs of its examples, some ten minutes
 	@$(BIN)/python -m benchmarks.tutorial_pictures

@@ -82,7 +82,7 @@ def test_outputs_are_written_where_their_commands_stand() -> None:
 def test_every_command_line_is_one_command() -> None:
     commands = [one.command for block in FENCE.findall(ENGLISH) for one in shown_in(*block)]
     assert [one for one in commands if PLAYGROUND.match(one)] == [
-        ".venv/bin/python -m canary_operator.playground --no-istio",
+        "make playground OPTIONS=--no-istio",
         "make playground",
     ]
     assert not [one for one in commands if one.endswith("\\")]

@@ -20,7 +20,7 @@ from typing import Self
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tutorial.ko.md")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PLAYGROUND = re.compile(r"^(?:make|\S*python -m canary_operator\.)\s?playground(?P<options>.*)$")
+PLAYGROUND = re.compile(r"^make playground(?: OPTIONS=(?P<options>\S+))?$")
 EXPORT = re.compile(r"^  export (\w+)=(.*?)(?:    # .*)?$")
 START_SECONDS = 60.0
 COMMAND_SECONDS = 400.0
@@ -83,7 +83,7 @@ class Terminals:
         """
         if playground := PLAYGROUND.match(command):
             await self._exits.aclose()
-            await self._start(playground["options"].split())
+            await self._start([playground["options"]] if playground["options"] else [])
             return ""
         return await self._ask(command)
 
