@@ -9,14 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from canary_operator.domain.errors import HostConflictError
+from canary_operator.domain.errors import InvalidRolloutError
 from canary_operator.domain.loans import FINALIZER, Loan
 from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.target import RouteTarget, TrackTarget
+from canary_operator.domain.target import Bounds, RouteTarget, TrackTarget
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,7 +109,7 @@ class Rollouts(Protocol):
 
 
 class Workloads(Protocol):
-    """Deployments, Services and the records of what they are built from."""
+    """Deployments, their autoscalers, Services, and the records of what they are built from."""
 
     def track(self, rollout: Rollout, track: str) -> TrackState:
         """Return the Deployment of track `stable` or `canary` and its pods, as last seen."""
@@ -124,6 +124,14 @@ class Workloads(Protocol):
 
         Raises:
             InvalidTemplateError: it would not; the message is the server's.
+        """
+        ...
+
+    async def try_autoscaler(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Ask the API server whether it takes the autoscalers of `spec`, if any; change nothing.
+
+        Raises:
+            InvalidSpecError: it would not; the message is the server's.
         """
         ...
 
@@ -148,8 +156,24 @@ class Workloads(Protocol):
     ) -> bool:
         """Make the Deployment of `track` run `target`; return whether something was written.
 
+        Where its autoscaler has the word, the number of pods stays as it is.
+
         Raises:
             InvalidTemplateError, NameConflictError, DriftConflictError, ForbiddenError,
+            UnavailableError.
+        """
+        ...
+
+    async def ensure_autoscaler(
+        self, rollout: Rollout, track: str, bounds: Bounds | None, spec: RolloutSpec
+    ) -> bool:
+        """Give the Deployment of `track` an autoscaler, or take it away where `bounds` is None.
+
+        Returns:
+            Whether something was written.
+
+        Raises:
+            InvalidSpecError, NameConflictError, DriftConflictError, ForbiddenError,
             UnavailableError.
         """
         ...
@@ -177,14 +201,16 @@ class TrafficRouter(Protocol):
 
         Raises:
             HostConflictError: another object claims a host on the same gateway.
+            RouteMissingError: somebody else's object is to be split and cannot be.
         """
         ...
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
-        """Return which host of the spec in force is left to another rollout, if one is.
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:
+        """Return what of the spec in force the router cannot follow now, if anything.
 
-        Two may have been accepted at the same moment. `set` leaves out what is contested, and the
-        rollout is woken when it may have it.
+        A host may be left to another rollout, as two may have been accepted at the same moment, or
+        somebody else's object may have changed. `set` leaves it out, and the rollout is woken when
+        it may have it.
         """
         ...
 

@@ -17,6 +17,7 @@ from canary_operator.adapters.cluster.events import ClusterEvents
 from canary_operator.adapters.cluster.followed import Followed, catch_up
 from canary_operator.adapters.cluster.leases import Lease
 from canary_operator.adapters.cluster.resources import (
+    AUTOSCALERS,
     DEPLOYMENTS,
     DESTINATION_RULES,
     PODS,
@@ -29,7 +30,7 @@ from canary_operator.adapters.cluster.rollouts import ClusterRollouts
 from canary_operator.adapters.cluster.workloads import ClusterWorkloads
 from canary_operator.adapters.metrics.prometheus import PrometheusMetrics, PrometheusSettings
 from canary_operator.adapters.telemetry.operator import OperatorTelemetry
-from canary_operator.adapters.traffic import build_router
+from canary_operator.adapters.traffic import build_lenders, build_router
 from canary_operator.controller.filling import Filling
 from canary_operator.controller.health import Health, no_endless_tick, unless
 from canary_operator.controller.leadership.election import Election
@@ -66,6 +67,7 @@ def followed(caches: Caches) -> tuple[Followed, ...]:
         Followed(SERVICES, caches.services),
         Followed(PODS, caches.pods),
         Followed(VIRTUAL_SERVICES, caches.virtual_services),
+        Followed(AUTOSCALERS, caches.autoscalers, optional=True),
         Followed(DESTINATION_RULES, caches.destination_rules, optional=True),
     )
 
@@ -93,6 +95,7 @@ def build(options: Options, configuration: Configuration) -> Parts:
         router=build_router(client, caches, settings, options.namespaces, wake),
         metrics=metrics,
         events=events,
+        lenders=build_lenders(client, caches, settings),
     )
     ticker = Ticker(ports, settings, checks, now, telemetry)
     scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)

@@ -6,7 +6,7 @@ CanaryRollout is deleted. So that nobody forgets it then, a CanaryRollout with l
 of ours. One without has none.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from canary_operator.domain.objects import GROUP
 from canary_operator.domain.recorded import Count, Recorded
@@ -39,7 +39,18 @@ class Loan(Recorded):
 Borrows = Callable[[RolloutSpec], Iterable[Loan]]
 """Says what one field of a spec borrows."""
 
-BORROWERS: tuple[Borrows, ...] = ()
+VIRTUAL_SERVICE = "VirtualService"
+
+
+def _routes(spec: RolloutSpec) -> Iterator[Loan]:
+    """Yield the routes of the user's VirtualService, by name; all of it where they have none."""
+    reference = spec.traffic.virtual_service
+    if reference is not None:
+        for route in reference.routes or (None,):
+            yield Loan(kind=VIRTUAL_SERVICE, name=reference.name, part=route)
+
+
+BORROWERS: tuple[Borrows, ...] = (_routes,)
 
 
 def loans_of(spec: RolloutSpec) -> tuple[Loan, ...]:

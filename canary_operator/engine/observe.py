@@ -27,6 +27,7 @@ def observe(  # noqa: PLR0913 - a situation has that many sources
         generation=rollout.generation,
         status=RolloutStatus.read(rollout.status),
         wanted=acceptance.wanted,
+        asked=acceptance.asked,
         problem=acceptance.problem or trouble,
         request=parse_request(rollout.request) if rollout.request is not None else None,
         stable=ports.workloads.track(rollout, "stable"),
