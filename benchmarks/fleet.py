@@ -13,7 +13,8 @@ from canary_operator.domain.target import RouteTarget, TrackTarget
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Ticker
-from canary_operator.ports import Accepted, Key, MetricsSource, Ports, Rollout, Telemetry
+from canary_operator.ports import Accepted, Key, MetricsSource, Ports, Rollout
+from canary_operator.telemetry import Telemetry
 from canary_operator.testing.builders import spec, template
 from canary_operator.testing.driver import Driver
 from canary_operator.testing.memory import World

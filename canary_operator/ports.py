@@ -7,16 +7,15 @@ after a crash, and raises only errors of `domain.errors`.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Protocol
 
-from canary_operator.domain.errors import HostConflictError
+from canary_operator.domain.errors import InvalidRolloutError
+from canary_operator.domain.loans import FINALIZER, Loan
 from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.status import RolloutStatus
 from canary_operator.domain.target import Bounds, RouteTarget, TrackTarget
 
 
@@ -46,11 +45,18 @@ class Rollout:
     request: str | None = None
     """Value of the request annotation."""
     deleting: bool = False
+    finalizers: tuple[str, ...] = ()
+    """What keeps it when it is deleted, ours and those of others."""
     created: str = ""
     """When it was made, as Kubernetes writes it."""
     objects: object = None
     """Equal to what it was before while none of the rollout's own objects was seen to change; None
     where nobody can tell."""
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether it stays, when it is deleted, until its loans were given back."""
+        return FINALIZER in self.finalizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,22 @@ class Rollouts(Protocol):
 
     async def remove_request(self, rollout: Rollout, value: str) -> None:
         """Remove the request annotation, if it still has `value`; else do nothing."""
+        ...
+
+    async def guard(self, rollout: Rollout) -> None:
+        """Keep the rollout, when it is deleted, until `release`.
+
+        Raises:
+            ConflictError, ForbiddenError, UnavailableError.
+        """
+        ...
+
+    async def release(self, rollout: Rollout) -> None:
+        """Let the rollout go when it is deleted: nothing has to be given back.
+
+        Raises:
+            ConflictError, ForbiddenError, UnavailableError.
+        """
         ...
 
 
@@ -164,8 +186,14 @@ class Workloads(Protocol):
 class TrafficRouter(Protocol):
     """Whatever splits requests between stable and canary."""
 
-    def state(self, rollout: Rollout) -> RouteState:
-        """Return what the router was told, as last seen."""
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
+        """Return what the router was told, as last seen.
+
+        Args:
+            rollout: Whose route it is.
+            spec: Its spec in force, which says whom the canary is for; None where no weight is
+                asked about.
+        """
         ...
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
@@ -173,14 +201,16 @@ class TrafficRouter(Protocol):
 
         Raises:
             HostConflictError: another object claims a host on the same gateway.
+            RouteMissingError: somebody else's object is to be split and cannot be.
         """
         ...
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
-        """Return which host of the spec in force is left to another rollout, if one is.
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:
+        """Return what of the spec in force the router cannot follow now, if anything.
 
-        Two may have been accepted at the same moment. `set` leaves out what is contested, and the
-        rollout is woken when it may have it.
+        A host may be left to another rollout, as two may have been accepted at the same moment, or
+        somebody else's object may have changed. `set` leaves it out, and the rollout is woken when
+        it may have it.
         """
         ...
 
@@ -197,6 +227,21 @@ class TrafficRouter(Protocol):
         """Whether the last `set` did all of it; else it goes on by itself and is to be repeated.
 
         The rollout is woken when there is more to do.
+        """
+        ...
+
+
+class Lender(Protocol):
+    """Gives back what rollouts borrowed, of one kind of objects."""
+
+    async def give_back(self, rollout: Rollout, loan: Loan) -> bool:
+        """Set the object of a loan back; return whether something was written.
+
+        An object that is gone has nothing to be set back. `rollout` may be about to be deleted, and
+        is the only one of all writes that is done for it then.
+
+        Raises:
+            InvalidRolloutError, SurroundingsError: it is to be tried again.
         """
         ...
 
@@ -249,69 +294,5 @@ class Ports:
     router: TrafficRouter
     metrics: MetricsSource
     events: EventSink
-
-
-class TickOutcome(StrEnum):
-    """How a tick ended."""
-
-    OK = "ok"
-    PUT_OFF = "put_off"
-    """The API server did not take a write, or somebody was quicker; it is decided anew."""
-    FAILED = "failed"
-    """An error that should not be: it is in the log, with a traceback."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a tick found recorded about a rollout: what the API server has, not what is wished."""
-
-    rollout: Rollout
-    status: RolloutStatus
-    spec: RolloutSpec | None
-    """The spec in force; None where none was accepted yet."""
-
-
-class Telemetry(Protocol):
-    """Is told what the engine does, so that others can count it; never raises, never waits."""
-
-    def looked(self, look: Look) -> None:
-        """Take in what a tick begins with.
-
-        Every status that was written is looked at by the next tick. So who compares a look with
-        the one before knows each fact once, whatever became of answers and retries.
-        """
-        ...
-
-    def gone(self, key: Key) -> None:
-        """Forget a rollout that was deleted."""
-        ...
-
-    def forget_all(self) -> None:
-        """Forget all rollouts: another operator may have led since."""
-        ...
-
-    def ticked(self, outcome: TickOutcome, *, seconds: float, lag: float) -> None:
-        """Count a tick.
-
-        Args:
-            outcome: How it ended.
-            seconds: How long it took.
-            lag: How long it had been due when it began, in seconds.
-        """
-        ...
-
-
-class Silence:
-    """Port `Telemetry` for those who count nothing."""
-
-    def looked(self, look: Look) -> None:
-        """Do nothing."""
-
-    def gone(self, key: Key) -> None:
-        """Do nothing."""
-
-    def forget_all(self) -> None:
-        """Do nothing."""
-
-    def ticked(self, outcome: TickOutcome, *, seconds: float, lag: float) -> None:
-        """Do nothing."""
+    lenders: Mapping[str, Lender] = field(default_factory=dict)
+    """By the kind of objects that they know."""

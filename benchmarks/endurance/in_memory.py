@@ -24,7 +24,8 @@ from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Settings
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import TrackTarget
-from canary_operator.ports import Key, Measure, Rollout, Telemetry
+from canary_operator.ports import Key, Measure, Rollout
+from canary_operator.telemetry import Telemetry
 from canary_operator.testing.builders import spec, template
 from canary_operator.testing.memory import START, World
 

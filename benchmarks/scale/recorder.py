@@ -21,7 +21,7 @@ from time import monotonic
 
 from canary_operator.adapters.telemetry.operator import OperatorTelemetry
 from canary_operator.cli.main import main as run
-from canary_operator.ports import TickOutcome
+from canary_operator.telemetry import TickOutcome
 
 _ENTRY = struct.Struct("<ddd")
 

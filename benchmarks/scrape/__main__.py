@@ -15,7 +15,8 @@ import click
 from canary_operator.adapters.telemetry.operator import OperatorTelemetry
 from canary_operator.domain.spec import parse_spec
 from canary_operator.domain.status import RolloutStatus
-from canary_operator.ports import Key, Look, Rollout
+from canary_operator.ports import Key, Rollout
+from canary_operator.telemetry import Look
 from canary_operator.testing.builders import spec
 
 NAMESPACES = 50

@@ -60,6 +60,8 @@ class Reason(StrEnum):
     """A field of the spec is allowed but probably not what was meant; the message names it."""
     DRIFT_REPAIRED = "DriftRepaired"
     """An object that somebody changed by hand was set back."""
+    RESTORED = "Restored"
+    """An object of somebody else that the rollout had changed was set back."""
 
     # People.
     APPROVAL_REQUIRED = "ApprovalRequired"

@@ -154,6 +154,7 @@ def _raise(action: Raise, at: Situation) -> RolloutStatus:
         peak_available=at.canary_available or action.pods,
         hold_started_at=at.now,
         last_check=None,
+        step_passed_at=None,
         short_of_pods_since=None,
         awaits_pods=True if counted and missing else None,
         in_first_step=True if counted and first else None,
@@ -175,7 +176,8 @@ def _lower(weight: int, at: Situation) -> RolloutStatus:
     )
     if at.status.phase not in ON_TRIAL:
         return status
-    return _attempt(at, status, hold_started_at=at.now, last_check=None, short_of_pods_since=None)
+    begins = {"hold_started_at": at.now, "last_check": None, "step_passed_at": None}
+    return _attempt(at, status, **begins, short_of_pods_since=None)
 
 
 def _resume(at: Situation) -> RolloutStatus:
@@ -245,9 +247,8 @@ def spares_traffic(action: RollBack, at: Situation) -> bool:
 
 
 def _finish_roll_back(at: Situation) -> RolloutStatus:
-    wanted = at.wanted.revision if at.wanted else None
     rejected = at.status.rejected_revision
-    still_wanted = rejected is not None and wanted == rejected
+    still_wanted = rejected is not None and at.wanted_revision == rejected
     trigger = Trigger.STABLE_RESTORED if still_wanted else Trigger.WANTED_AGAIN
     gone = _no_canary(at)
     if still_wanted:  # what rejected it stays readable

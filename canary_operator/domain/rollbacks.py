@@ -85,7 +85,7 @@ def roll_back_past_deadline(at: Situation) -> RollBack | None:
 
     A router that cannot be told is no fault of the canary, and its condition says so.
     """
-    if not is_overdue(at) or not at.route.exists:
+    if not is_overdue(at) or not at.route.can_be_raised:
         return None
     short = (at.canary_available or 0) < pods_ahead(at)
     if short or not full_weight(at) or last_check_passed(at):

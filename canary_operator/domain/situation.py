@@ -119,8 +119,15 @@ class RouteState:
     rejected: str | None = None
     """Revision that a rollback took the traffic from: the mark that outlives a crash."""
     rejected_because: Reason | None = None
+    broken: bool = False
+    """Whether it is somebody else's and not what the spec needs, so that no weight can be given."""
     hosts: frozenset[str] = field(default=frozenset(), compare=False)
     """Full names of what is routed; no decision depends on it, only what may go on."""
+
+    @property
+    def can_be_raised(self) -> bool:
+        """Whether it is there and can be told any weight."""
+        return self.exists and not self.broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,8 @@ class Situation:
     status: RolloutStatus
     wanted: Wanted | None
     """None when no spec was ever accepted."""
+    asked: str | None = None
+    """Revision of a newer spec that is not followed yet; None where the newest one is."""
     problem: Problem | None = None
     """Why the newest spec is not followed, or why the surroundings do not let us."""
     request: Request | None = None
@@ -180,6 +189,18 @@ class Situation:
         if self.wanted is None:
             raise ValueError("no spec was ever accepted, so there is nothing to decide")
         return self.wanted.spec
+
+    @property
+    def wanted_revision(self) -> str | None:
+        """The revision to get to; None when no spec was ever accepted.
+
+        Where a newer spec asks for what was rejected, nothing else is tried until that spec is
+        followed: what was wanted in between would end the rejection.
+        """
+        rejected = self.status.rejected_revision
+        if rejected is not None and self.asked == rejected:
+            return rejected
+        return self.wanted.revision if self.wanted else None
 
     @property
     def split(self) -> Split:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from canary_operator.domain.evidence import Evidence
+from canary_operator.domain.loans import Loan
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.recorded import Amount, Count, Percent, Recorded, Time
 
@@ -147,6 +148,9 @@ class Attempt(Recorded):
     paused_by_request: bool = False
     approved_step: Count | None = None
     """Index of the step that a person approved."""
+    step_passed_at: Time | None = None
+    """When the step that waits for a person was held and passed. A later check that cannot tell
+    does not end the wait; one that fails does."""
     requests_hurt: Amount | None = None
     """Canary requests that failed or were given up, as far as checks counted them. Where windows
     overlap it is an estimate: each check adds its share of new seconds."""
@@ -188,6 +192,9 @@ class RolloutStatus(Recorded):
     metrics: tuple[Judgement, ...] = ()
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=10)] = ()
     """Finished rollouts, newest first."""
+    borrowed: Annotated[tuple[Loan, ...], Field(max_length=100)] | None = None
+    """Objects of somebody else that the rollout changes and sets back; absent where there are
+    none."""
     replicas: Count = 0
     """Pods of both tracks."""
     ready_replicas: Count = 0

@@ -82,7 +82,7 @@ def goes_on_trial_next(at: Situation) -> str | None:
     It starts with the next tick. Until then stable serves, but it is not what the spec asks for,
     and a tool that looks in between must not take the rollout for done.
     """
-    wanted = at.wanted.revision if at.wanted else None
+    wanted = at.wanted_revision
     return None if wanted == at.status.stable_revision else wanted
 
 

@@ -88,7 +88,7 @@ async def carry_out(  # noqa: PLR0913 - what is known of the world comes from tw
     target = decision.target
     if decision.traffic_first:
         error = await shaping.route(target.route)
-        if error is not None:
+        if error is not None and not shaping.is_told(target.route):
             decision = _not_taken(decision, at, error)
     recorded = await _record(decision.status, rollout, ports)
     if unsure and not recorded and _raises(target.route, at):
@@ -162,6 +162,12 @@ class _Shaping:
             return error
         self._note(Part.ROUTE, wrote)
         return None
+
+    def is_told(self, target: RouteTarget | None) -> bool:
+        """Whether the router has what it was told, though something beside it went wrong."""
+        state = self.ports.router.state(self.rollout, self.at.spec)
+        wanted = target and (target.weight, target.rejected)
+        return state.exists and (state.weight, state.rejected) == wanted
 
     async def everything(self, target: Target, *, traffic_done: bool) -> WriteError | None:
         """Deployments, then Services, then the router: capacity before traffic."""

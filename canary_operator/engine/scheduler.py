@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from canary_operator.domain.errors import ConflictError, SurroundingsError
 from canary_operator.engine.tick import Next
-from canary_operator.ports import Key, Silence, Telemetry, TickOutcome
+from canary_operator.ports import Key
+from canary_operator.telemetry import Silence, Telemetry, TickOutcome
 
 logger = logging.getLogger(__name__)
 

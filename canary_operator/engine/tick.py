@@ -20,8 +20,10 @@ from canary_operator.engine.accept import Acceptance, Acceptor
 from canary_operator.engine.apply import Applied, WriteError, carry_out
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.journal import write_down
+from canary_operator.engine.lending import Lending
 from canary_operator.engine.observe import observe
-from canary_operator.ports import Key, Look, Ports, Rollout, Silence, Telemetry
+from canary_operator.ports import Key, Ports, Rollout
+from canary_operator.telemetry import Look, Silence, Telemetry
 
 FIRST_RETRY = timedelta(seconds=0.5)
 LONGEST_RETRY = timedelta(seconds=30)
@@ -104,6 +106,7 @@ class Ticker:
         self._checks = checks
         self._clock = clock
         self._acceptor = Acceptor(ports, settings)
+        self._lending = Lending(ports, clock)
         self._troubles: dict[Key, _Trouble] = {}
         self._reached: dict[Key, _Reached] = {}
         self._unsure: dict[Key, deque[_Unsure]] = {}
@@ -117,10 +120,12 @@ class Ticker:
         """
         rollout = self._ports.rollouts.get(key)
         if rollout is None or rollout.deleting:
-            self._forget(key)
-            return Next()
+            return await self._end(key, rollout)
         now = self._clock()
         acceptance = await self._acceptor.accept(rollout, now)
+        guarded = await self._lending.guard(rollout, acceptance.wanted)
+        if guarded is True:
+            return Next(again=True)
         situation = self._observe(rollout, acceptance, now)
         self._telemetry.looked(_look(rollout, situation))
         self._tell_late(rollout, situation.status)
@@ -143,8 +148,22 @@ class Ticker:
         await self._clean_up(rollout, decision)
         if not reached:
             self._report_drift(rollout, acceptance, applied)
-        changed = self._note_trouble(key, applied.error, decision, now)
+        error = applied.error or guarded or None
+        if error is None:
+            settled = await self._lending.settle(rollout, self._after(situation, decision))
+            if settled is True:
+                return Next(again=True)
+            error = settled or None
+        changed = self._note_trouble(key, error, decision, now)
         return self._next(key, decision, applied, changed, acceptance.retry_at)
+
+    async def _end(self, key: Key, rollout: Rollout | None) -> Next:
+        """Forget a rollout that is gone, or that goes when its loans were given back."""
+        self._forget(key)
+        if rollout is None or not rollout.is_guarded:
+            self._lending.forget(key)
+            return Next()
+        return Next(at=await self._lending.let_go(rollout, self._acceptor.last_accepted(rollout)))
 
     def _observe(self, rollout: Rollout, acceptance: Acceptance, now: datetime) -> Situation:
         trouble = self._troubles.get(rollout.key)

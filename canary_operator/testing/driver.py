@@ -8,7 +8,7 @@ from canary_operator.domain.situation import Settings
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.tick import Next, Ticker
-from canary_operator.ports import Silence, Telemetry
+from canary_operator.telemetry import Silence, Telemetry
 from canary_operator.testing.memory import Killed, World
 
 BUSY = 200

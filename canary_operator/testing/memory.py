@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
-from canary_operator.domain.errors import ConflictError, HostConflictError, InvalidSpecError
+from canary_operator.domain.errors import ConflictError, InvalidRolloutError
+from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.notices import Notice
-from canary_operator.domain.readings import Past, Readings, Seen
+from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import Query, RolloutSpec
 from canary_operator.domain.status import Verdict
 from canary_operator.domain.target import Bounds, RouteTarget, TrackTarget
-from canary_operator.ports import Accepted, Key, Measure, Ports, Rollout
+from canary_operator.ports import Accepted, Key, Lender, Measure, Ports, Rollout
 from canary_operator.testing.autoscalers import Autoscaler, is_as_asked, set_bounds
+from canary_operator.testing.metering import Meter
 from canary_operator.testing.pods import Deployment
 from canary_operator.testing.sight import (
     AUTOSCALER,
@@ -45,6 +47,10 @@ class World:
     version: int = 1
     status: dict[str, Any] = field(default_factory=dict)
     request: str | None = None
+    deleting: bool = False
+    finalizers: tuple[str, ...] = ()
+    lenders: dict[str, Lender] = field(default_factory=dict)
+    """Give back what the rollout borrowed, by kind of objects."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
     autoscalers: dict[str, Autoscaler] = field(default_factory=dict)
     services: bool = False
@@ -105,6 +111,16 @@ class World:
         self.request = request
         self.version += 1
 
+    def delete(self) -> None:
+        """Delete the CanaryRollout; it goes when no finalizer is left."""
+        self.deleting = True
+        self.version += 1
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the CanaryRollout was deleted and nothing keeps it any more."""
+        return self.deleting and not self.finalizers
+
     def starts(self, revision: str) -> bool:
         """Whether pods of `revision` become available."""
         return revision not in self.broken
@@ -130,8 +146,9 @@ class World:
             rollouts=_Rollouts(self, seen),
             workloads=_Workloads(self, seen),
             router=_Router(self, seen),
-            metrics=_Metrics(self, seen),
+            metrics=Meter(self),
             events=_Events(self, seen),
+            lenders=self.lenders,
         )
 
     async def ask_server(self, name: str) -> None:
@@ -154,6 +171,8 @@ class _Port:
 
 class _Rollouts(_Port):
     def get(self, key: Key) -> Rollout | None:  # noqa: ARG002
+        if self.world.is_gone:
+            return None
         sight = self.sight
         tracks, records = map(sight.track, TRACKS), sight.records()
         objects = (*tracks, sight.services(), sight.route(), *records)
@@ -179,6 +198,25 @@ class _Rollouts(_Port):
         await self.world.write("request", change)
         if removes:
             self.sight.learned(ROLLOUT)
+
+    async def guard(self, rollout: Rollout) -> None:
+        await self._write_finalizers("guard", rollout, (*rollout.finalizers, FINALIZER))
+
+    async def release(self, rollout: Rollout) -> None:
+        left = tuple(one for one in rollout.finalizers if one != FINALIZER)
+        await self._write_finalizers("release", rollout, left)
+
+    async def _write_finalizers(
+        self, name: str, rollout: Rollout, finalizers: tuple[str, ...]
+    ) -> None:
+        def change() -> None:
+            if rollout.resource_version != str(self.world.version):
+                raise ConflictError("the rollout changed")
+            self.world.finalizers = finalizers
+            self.world.version += 1
+
+        await self.world.write(name, change)
+        self.sight.learned(ROLLOUT)
 
 
 class _Workloads(_Port):
@@ -271,13 +309,13 @@ class _Workloads(_Port):
 
 
 class _Router(_Port):
-    def state(self, rollout: Rollout) -> RouteState:  # noqa: ARG002
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
         return self.sight.route()
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         pass
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:  # noqa: ARG002
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:  # noqa: ARG002
         return None
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
@@ -299,28 +337,6 @@ class _Router(_Port):
 
     def is_finished(self, rollout: Rollout) -> bool:  # noqa: ARG002
         return self.world.route_finished
-
-
-class _Metrics(_Port):
-    async def read(self, measures: Sequence[Measure]) -> Mapping[Key, Readings]:
-        measured = self.world.measured or self._readings
-        return {measure.key: measured(measure) for measure in measures}
-
-    async def try_out(self, key: Key, spec: RolloutSpec) -> None:  # noqa: ARG002
-        for check in spec.analysis.metrics:
-            if check.query and check.query.promql in self.world.rejected_queries:
-                raise InvalidSpecError(f"{check.name}: Prometheus rejected the query.")
-
-    def _readings(self, measure: Measure) -> Readings:
-        about = measure.about
-        window, since_last = (
-            None if length is None else Seen(length, self.world.traffic(length))
-            for length in (about.window, about.since_last)
-        )
-        past = None if about.past_until is None else Past()
-        queries = ((check.name, check.query) for check in measure.spec.analysis.metrics)
-        answers = {name: self.world.answer(query) for name, query in queries if query}
-        return Readings(about.at, window, since_last, answers, past)
 
 
 class _Events(_Port):

@@ -69,6 +69,8 @@ class Live:
             spec=world.spec,
             status=world.status,
             request=world.request,
+            deleting=world.deleting,
+            finalizers=world.finalizers,
         )
 
     def track(self, track: str) -> TrackState:

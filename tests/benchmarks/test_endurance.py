@@ -10,7 +10,8 @@ import pytest
 from benchmarks.endurance import in_memory, over_http
 from benchmarks.endurance.census import Census, leaks
 from canary_operator.adapters.telemetry.operator import OperatorTelemetry
-from canary_operator.ports import Key, Look, Silence
+from canary_operator.ports import Key
+from canary_operator.telemetry import Look, Silence
 from tests.support import virtual_time
 
 ROLLOUTS, RELEASES, WARM_UP = 20, 24, 12
@@ -41,6 +42,7 @@ class Hoarder(Silence):
         self.kept[look.rollout.key, str(attempt)] = 1
 
 
+@pytest.mark.exhaustive
 def test_one_entry_for_each_release_is_found() -> None:
     story = in_memory.endure(ROLLOUTS, RELEASES, WARM_UP, telemetry=lambda _: Hoarder())
     (leak,) = virtual_time.run(story)

@@ -6,13 +6,17 @@ do, within their bounds and never from nothing.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+
+import pytest
 
 from canary_operator.playground.client import DEPLOYMENTS, MERGE, ApiError, Resource
 from canary_operator.playground.local import ROLLOUTS
 from tests.support.bed import Bed, Release, template
 from tests.support.clusters import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AUTOSCALERS = Resource("horizontalpodautoscalers", "autoscaling", "v2")
 TRACKS = ("stable", "canary")
@@ -37,10 +41,8 @@ class Hand:
     async def run(self) -> None:
         while True:
             for scaler in await self.scalers():
-                try:
+                with suppress(ApiError):  # looked at again
                     await self._scale(scaler)
-                except ApiError:
-                    pass  # looked at again
             await asyncio.sleep(LOOK_SECONDS)
 
     async def scalers(self) -> list[dict[str, Any]]:
@@ -49,9 +51,7 @@ class Hand:
         return items
 
     async def floors(self) -> dict[str, int]:
-        return {
-            one["metadata"]["name"]: one["spec"]["minReplicas"] for one in await self.scalers()
-        }
+        return {one["metadata"]["name"]: one["spec"]["minReplicas"] for one in await self.scalers()}
 
     async def _scale(self, scaler: dict[str, Any]) -> None:
         name, bounds = scaler["spec"]["scaleTargetRef"]["name"], scaler["spec"]

@@ -9,7 +9,8 @@ import pytest
 from canary_operator.domain.errors import ConflictError, UnavailableError
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Next
-from canary_operator.ports import Key, Silence, TickOutcome
+from canary_operator.ports import Key
+from canary_operator.telemetry import Silence, TickOutcome
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WEB, API = Key("demo", "web"), Key("demo", "api")

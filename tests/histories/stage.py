@@ -157,6 +157,8 @@ class Stage:
             changes["analysis"] = {**changes["analysis"], "metrics": self.metrics}
         if "template" in changes and changes["template"] != self.world.spec["template"]:
             self.witness.applied()
+        if "strategy" in changes:
+            self.witness.rewrote()
         self.world.edit(**changes)
         self.changed()
 

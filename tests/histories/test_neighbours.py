@@ -27,7 +27,8 @@ from canary_operator.domain.spec import RolloutSpec
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Ticker
-from canary_operator.ports import Key, Measure, Ports, Rollout, Silence, TickOutcome
+from canary_operator.ports import Key, Measure, Ports, Rollout
+from canary_operator.telemetry import Silence, TickOutcome
 from canary_operator.testing.builders import spec, template
 from canary_operator.testing.memory import START, World
 from tests.histories.profiles import examples

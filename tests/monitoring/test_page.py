@@ -14,7 +14,8 @@ from canary_operator.adapters.telemetry.operator import OperatorTelemetry
 from canary_operator.cli.logs import OWN_FIELDS
 from canary_operator.domain.spec import parse_spec
 from canary_operator.domain.status import RolloutStatus
-from canary_operator.ports import Key, Look, Rollout, TickOutcome
+from canary_operator.ports import Key, Rollout
+from canary_operator.telemetry import Look, TickOutcome
 from canary_operator.testing.builders import spec
 from tests.monitoring.alerts import ALERTS, PREFIX
 

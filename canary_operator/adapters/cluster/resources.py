@@ -47,6 +47,5 @@ EVENTS = Resource("", "v1", "events", "Event")
 DESTINATION_RULES = Resource(
     "networking.istio.io", "v1", "destinationrules", "DestinationRule", ROLLOUT_LABEL
 )
-VIRTUAL_SERVICES = Resource(
-    "networking.istio.io", "v1", "virtualservices", "VirtualService", ROLLOUT_LABEL
-)
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
+"""All of them: those that a rollout may split for their owners have no label of ours."""

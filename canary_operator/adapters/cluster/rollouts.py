@@ -10,6 +10,7 @@ from canary_operator.adapters.cluster.errors import NotFoundError, RejectedError
 from canary_operator.adapters.cluster.resources import ROLLOUTS
 from canary_operator.adapters.cluster.seen import SeenRollout
 from canary_operator.domain.errors import ConflictError, UnavailableError
+from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.words import REQUEST_ANNOTATION
 from canary_operator.ports import Key, Rollout
 
@@ -30,7 +31,7 @@ class ClusterRollouts:
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
         """Merge `patch` into the status, if the rollout is still as `rollout` says."""
-        if rollout.deleting:
+        if rollout.deleting and not rollout.is_guarded:
             return
         key = rollout.key
         condition = {"resourceVersion": rollout.resource_version, "uid": rollout.uid}
@@ -63,6 +64,32 @@ class ClusterRollouts:
             return  # it has another value, or is gone: the watch tells
         self._cache.learned(answer)
 
+    async def guard(self, rollout: Rollout) -> None:
+        """Keep the rollout, when it is deleted, until `release`."""
+        if not rollout.is_guarded:
+            await self._write_finalizers(rollout, [*rollout.finalizers, FINALIZER])
+
+    async def release(self, rollout: Rollout) -> None:
+        """Let the rollout go when it is deleted: nothing has to be given back."""
+        if rollout.is_guarded:
+            left = [one for one in rollout.finalizers if one != FINALIZER]
+            await self._write_finalizers(rollout, left)
+
+    async def _write_finalizers(self, rollout: Rollout, finalizers: list[str]) -> None:
+        key = rollout.key
+        condition = {"resourceVersion": rollout.resource_version, "uid": rollout.uid}
+        body = {"metadata": {**condition, "finalizers": finalizers}}
+        try:
+            answer = await self._client.merge(ROLLOUTS, key.namespace, key.name, body)
+        except NotFoundError as error:
+            self._drop(rollout)
+            raise ConflictError(f"CanaryRollout {key} is gone") from error
+        except RejectedError as error:
+            raise UnavailableError(
+                f"The API server does not take finalizer {FINALIZER}: {error.message}"
+            ) from error
+        self._cache.learned(answer)
+
     def _drop(self, rollout: Rollout) -> None:
         held = self._cache.get(rollout.key.namespace, rollout.key.name)
         if held is not None and held.uid == rollout.uid:
@@ -80,6 +107,7 @@ def _rollout(key: Key, held: Held[SeenRollout], versions: tuple[int, ...]) -> Ro
         status=unpack(seen.status),
         request=seen.request,
         deleting=seen.deleting,
+        finalizers=seen.finalizers,
         created=seen.created,
         objects=(held.uid, versions),
     )

@@ -11,15 +11,22 @@ from typing import Any, Protocol
 from canary_operator.adapters.cluster.encoding import pack
 from canary_operator.adapters.cluster.trouble import deployment_trouble, pod_trouble
 from canary_operator.domain.objects import (
+    CANARY,
     GROUP,
     MANAGER,
     REVISION,
+    ROLLOUT_LABEL,
     SETTINGS_ANNOTATION,
+    STABLE,
     TRACK_LABEL,
+    track_name,
 )
 from canary_operator.domain.words import REQUEST_ANNOTATION
 
 Body = Mapping[str, Any]
+
+_ENDS = tuple(track_name("", track) for track in (STABLE, CANARY))
+"""How names of the tracks' Services end."""
 
 
 class Comparable(Protocol):
@@ -37,6 +44,7 @@ class SeenRollout:
 
     generation: int
     deleting: bool
+    finalizers: tuple[str, ...]
     request: str | None
     created: str
     spec: bytes
@@ -118,6 +126,7 @@ def see_rollout(body: Body) -> SeenRollout:
     return SeenRollout(
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
+        finalizers=tuple(meta.get("finalizers") or ()),
         request=_annotations(body).get(REQUEST_ANNOTATION),
         created=meta.get("creationTimestamp") or "",
         spec=pack(body.get("spec") or {}),
@@ -180,6 +189,22 @@ def see_record(body: Body) -> SeenRecord:
 def see_manifest(body: Body) -> SeenManifest:
     """Keep what matters of a Service or of an object of a router."""
     return SeenManifest(_manifest(body))
+
+
+def may_be_split(body: Body) -> bool:
+    """Whether a VirtualService is a rollout's, or sends requests to what may be a track's Service.
+
+    All others are of no interest, and a cluster may have thousands of them.
+    """
+    if ROLLOUT_LABEL in _labels(body):
+        return True
+    routes = (body.get("spec") or {}).get("http") or ()
+    hosts = (
+        (entry.get("destination") or {}).get("host") or ""
+        for route in routes
+        for entry in route.get("route") or ()
+    )
+    return any(host.partition(".")[0].endswith(_ENDS) for host in hosts)
 
 
 def see_route(body: Body) -> SeenManifest:

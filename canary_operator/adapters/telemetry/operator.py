@@ -14,7 +14,8 @@ from prometheus_client.exposition import choose_encoder
 from canary_operator.adapters.metrics.errors import QueryOutcome
 from canary_operator.adapters.telemetry.rollouts import PREFIX, RolloutSeries
 from canary_operator.adapters.telemetry.work import Queries, Requests, Ticks, histogram
-from canary_operator.ports import Key, Look, TickOutcome
+from canary_operator.ports import Key
+from canary_operator.telemetry import Look, TickOutcome
 
 logger = logging.getLogger(__name__)
 

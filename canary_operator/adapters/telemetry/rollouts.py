@@ -15,7 +15,8 @@ from canary_operator.adapters.telemetry.facts import Facts, facts_between
 from canary_operator.adapters.telemetry.states import State, state_of
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.status import Verdict
-from canary_operator.ports import Key, Look
+from canary_operator.ports import Key
+from canary_operator.telemetry import Look
 
 PREFIX = "canary_operator_"
 ROLLOUT = ("namespace", "rollout")

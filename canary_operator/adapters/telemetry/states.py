@@ -5,7 +5,7 @@ from datetime import datetime
 
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.status import Judgement, Outcome, RolloutStatus
-from canary_operator.ports import Look
+from canary_operator.telemetry import Look
 
 AT_REST = frozenset({None, Phase.STABLE, Phase.ROLLED_BACK})
 """Phases in which no rollout is under way."""

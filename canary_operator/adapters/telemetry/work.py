@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from canary_operator.adapters.metrics.errors import QueryOutcome
 from canary_operator.adapters.telemetry.rollouts import PREFIX
-from canary_operator.ports import TickOutcome
+from canary_operator.telemetry import TickOutcome
 
 TICK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

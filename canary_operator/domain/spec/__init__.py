@@ -25,7 +25,12 @@ from canary_operator.domain.spec.rollout import RolloutSpec, check_name, parse_s
 from canary_operator.domain.spec.service import PortSpec, ServicePort, ServiceSpec
 from canary_operator.domain.spec.strategy import Step, StepSpec, Strategy
 from canary_operator.domain.spec.template import PodTemplate
-from canary_operator.domain.spec.traffic import IstioTraffic, ReplicasTraffic, TrafficSpec
+from canary_operator.domain.spec.traffic import (
+    IstioTraffic,
+    ReplicasTraffic,
+    TrafficSpec,
+    VirtualServiceReference,
+)
 
 __all__ = [
     "Analysis",
@@ -50,6 +55,7 @@ __all__ = [
     "Strategy",
     "SuccessRate",
     "TrafficSpec",
+    "VirtualServiceReference",
     "check_name",
     "find_problems",
     "parse_spec",

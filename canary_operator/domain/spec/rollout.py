@@ -58,7 +58,9 @@ _ONLY_PORT_IS_OPAQUE = (
     f"(has(self.service.portName) && self.service.portName.matches('{OPAQUE_PREFIX}'))"
 )
 _HAS_PORTS = "has(self.service.ports) && size(self.service.ports) > 0"
-_HTTP_SETTINGS = ("match", "timeout", "retries", "headers", "rewrite", "cors_policy")
+_HTTP_SETTINGS = (
+    *("match", "timeout", "retries", "headers", "rewrite", "cors_policy", "virtual_service"),
+)
 
 
 def _cel_of_settings() -> str:
@@ -81,6 +83,11 @@ def _settings_of_connections(spec: "RolloutSpec") -> Iterable[Place]:
         value = getattr(spec.traffic.istio, name, None)
         if value is not None and value != ():
             yield ("traffic", "istio", to_camel(name))
+
+
+def _focus_in_a_foreign_route(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.strategy.is_focused and spec.traffic.virtual_service is not None:
+        yield ("strategy", "match")
 
 
 def _asked_twice(spec: "RolloutSpec") -> Iterable[Place]:
@@ -132,6 +139,13 @@ class RolloutSpec(Written):
             f"!({_HAS_PORTS} ? {_PORT_IS_OPAQUE.format('self.service.ports[0]')} : "
             f"{_ONLY_PORT_IS_OPAQUE})",
             _focus_on_connections,
+        ),
+        Rule(
+            "must not be given beside traffic.istio.virtualService: put the conditions into a "
+            "route of your VirtualService, and name that route in traffic.istio.virtualService",
+            "!has(self.strategy) || !has(self.strategy.match) || !has(self.traffic) || "
+            "!has(self.traffic.istio) || !has(self.traffic.istio.virtualService)",
+            _focus_in_a_foreign_route,
         ),
         Rule(
             "needs a port that speaks HTTP: on others Istio sees no requests",

@@ -6,6 +6,7 @@ import pytest
 
 from canary_operator.adapters.cluster.resources import ROLLOUTS
 from canary_operator.domain.errors import ConflictError
+from canary_operator.domain.loans import FINALIZER
 from canary_operator.ports import Key
 from tests.adapters.cluster.world import SPEC, World
 
@@ -81,6 +82,33 @@ async def test_a_successor_keeps_its_request(world: World) -> None:
     await world.edit(ROLLOUTS, "web", {"metadata": {"annotations": {REQUEST: "pause"}}})
     await world.rollouts.remove_request(replace(rollout, uid="another"), "pause")
     assert world.rollout_now().request == "pause"
+
+
+async def test_a_guarded_rollout_stays_when_it_is_deleted_until_it_is_released(
+    world: World,
+) -> None:
+    await world.rollout()
+    await world.edit(ROLLOUTS, "web", {"metadata": {"finalizers": ["example.com/theirs"]}})
+    await world.rollouts.guard(world.rollout_now())
+    meta = (await world.get(ROLLOUTS, "web"))["metadata"]
+    assert meta["finalizers"] == ["example.com/theirs", FINALIZER]
+    assert meta["generation"] == 1
+    guarded = world.rollout_now()
+    assert guarded.is_guarded
+    await world.rollouts.guard(guarded)
+    await world.rollouts.release(guarded)
+    assert world.rollout_now().finalizers == ("example.com/theirs",)
+    assert (await world.get(ROLLOUTS, "web"))["metadata"]["finalizers"] == ["example.com/theirs"]
+    assert world.calls["patch", "canaryrollouts.canary-operator.dev"] == 2
+
+
+async def test_a_guard_is_for_the_very_rollout_that_was_seen(world: World) -> None:
+    rollout = await world.rollout()
+    await world.edit(ROLLOUTS, "web", {"metadata": {"finalizers": ["example.com/theirs"]}})
+    with pytest.raises(ConflictError):
+        await world.rollouts.guard(rollout)
+    meta = (await world.get(ROLLOUTS, "web"))["metadata"]
+    assert meta["finalizers"] == ["example.com/theirs"]
 
 
 async def test_nothing_is_written_to_a_rollout_that_is_being_deleted(world: World) -> None:

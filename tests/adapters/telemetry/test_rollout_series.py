@@ -9,7 +9,8 @@ from canary_operator.adapters.telemetry.operator import OperatorTelemetry
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.status import RolloutStatus
-from canary_operator.ports import Key, Look, Rollout
+from canary_operator.ports import Key, Rollout
+from canary_operator.telemetry import Look
 from canary_operator.testing.builders import spec, template
 from tests.adapters.telemetry.conftest import PREFIX, Life, series, total
 
