@@ -35,8 +35,11 @@ class Hand:
     def __init__(self, release: Release) -> None:
         self._release = release
         self._client = release.bed.client
-        self.wish = 0
-        """Of each version."""
+        self._wishes = {"web-stable": 0, "web-canary": 0}
+
+    def want(self, stable: int, canary: int = 0) -> None:
+        """Take note of how many pods the load of each version asks for."""
+        self._wishes = {"web-stable": stable, "web-canary": canary}
 
     async def run(self) -> None:
         while True:
@@ -57,7 +60,7 @@ class Hand:
         name, bounds = scaler["spec"]["scaleTargetRef"]["name"], scaler["spec"]
         scale = await self._client.get(DEPLOYMENTS, name, self._release.namespace, "scale")
         present = scale["spec"].get("replicas", 0)
-        wish = min(max(self.wish, bounds["minReplicas"]), bounds["maxReplicas"])
+        wish = min(max(self._wishes[name], bounds["minReplicas"]), bounds["maxReplicas"])
         if present not in {0, wish}:
             await self._client.patch(
                 DEPLOYMENTS,
@@ -101,18 +104,19 @@ async def test_autoscalers_go_up_and_down_in_every_phase_and_nothing_is_lost(bed
     async with scaled(bed) as (release, hand):
         await hand.until_sizes(2, 0)
         assert await hand.floors() == {"web-stable": 2}
-        hand.wish = 6
+        hand.want(stable=6)
         await hand.until_sizes(6, 0)
 
         await release.apply(template=template("v2"))
         await release.until(lambda status: status.get("weight") == 50)
         assert (await release.status())["fullLoad"] == 6
         assert await hand.floors() == {"web-stable": 6, "web-canary": 3}
-        hand.wish = 8
+        hand.want(stable=8, canary=8)
         await hand.until_sizes(8, 8)
-        hand.wish = 1
+        hand.want(stable=1, canary=1)
         await hand.until_sizes(6, 3)  # the load ends: each goes to its floor, whatever the weight
 
+        await release.until_phase("Paused")
         await release.ask("resume")
         status = await release.until_phase("Stable")
         assert status["history"][0]["outcome"] == "Promoted"
@@ -123,11 +127,11 @@ async def test_autoscalers_go_up_and_down_in_every_phase_and_nothing_is_lost(bed
 async def test_a_rollback_gets_its_pods_back_although_stable_was_left_to_itself(bed: Bed) -> None:
     left = {**BOUNDS, "capacity": {"stableFloor": "HPA"}}
     async with scaled(bed, autoscaling=left) as (release, hand):
-        hand.wish = 6
+        hand.want(stable=6)
         await hand.until_sizes(6, 0)
         await release.apply(template=template("v2"))
         await release.until(lambda status: status.get("weight") == 50)
-        hand.wish = 3
+        hand.want(stable=3)
         await hand.until_sizes(3, 3)
         await release.ask("abort")
         await hand.until_sizes(6, 3)
@@ -145,20 +149,23 @@ async def test_a_running_deployment_keeps_its_pods_when_autoscalers_come_and_go(
             seen.add((await hand.sizes())[0])
             await asyncio.sleep(0.02)
 
-    looking = asyncio.create_task(look())
+    hand.want(stable=5)
+    tasks = [asyncio.create_task(work) for work in (look(), hand.run())]
     try:
         del release.spec["replicas"]
         await release.apply(autoscaling=BOUNDS)
         await eventually(lambda: has_floor(hand, 2))
-        await release.apply(template=template("v2"), strategy={**STEPS, "steps": [{"weight": 50}]})
+        await release.apply(template=template("v2"))
+        await release.until(lambda status: status.get("weight") == 50)
         await release.ask("promote")
         await release.until(lambda s: s["phase"] == "Stable" and s.get("history"))
         del release.spec["autoscaling"]
         await release.apply(replicas=5)
         await eventually(lambda: has_floor(hand, None))
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     assert seen == {5}
 
 
