@@ -134,14 +134,22 @@ class Autoscaler:
 def wanted(values: list[float], target: float, present: int, ready: int) -> int:
     """Return how many pods would bring the average to the target.
 
+    As in Kubernetes, a pod that was not measured yet counts as idle where more pods seem to be
+    needed, and as busy as it should be where fewer do.
+
     Example:
-        >>> wanted([30, 10], target=10, present=2, ready=2), wanted([10.5], 10, 1, 1)
+        >>> wanted([30, 10], 10, present=2, ready=2), wanted([10.5], 10, present=1, ready=1)
         (4, 1)
+        >>> wanted([15, 15], 10, present=3, ready=3), wanted([2, 2], 10, present=3, ready=3)
+        (3, 2)
     """
     if not values:
         return present
-    ratio = sum(values) / len(values) / target
-    return present if abs(ratio - 1) <= TOLERANCE else ceil(ratio * ready)
+    missing, more = ready - len(values), sum(values) > len(values) * target
+    load = sum(values) + (0 if more else missing * target)
+    ratio = load / (ready * target)
+    near = abs(ratio - 1) <= TOLERANCE or (ratio > 1) is not more
+    return present if near else ceil(load / target)
 
 
 def rates_of(prometheus: Prometheus) -> Measure:
