@@ -16,7 +16,7 @@ from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.target import RouteTarget, TrackTarget
+from canary_operator.domain.target import Bounds, RouteTarget, TrackTarget
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,7 +109,7 @@ class Rollouts(Protocol):
 
 
 class Workloads(Protocol):
-    """Deployments, Services and the records of what they are built from."""
+    """Deployments, their autoscalers, Services, and the records of what they are built from."""
 
     def track(self, rollout: Rollout, track: str) -> TrackState:
         """Return the Deployment of track `stable` or `canary` and its pods, as last seen."""
@@ -124,6 +124,14 @@ class Workloads(Protocol):
 
         Raises:
             InvalidTemplateError: it would not; the message is the server's.
+        """
+        ...
+
+    async def try_autoscaler(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Ask the API server whether it takes the autoscalers of `spec`, if any; change nothing.
+
+        Raises:
+            InvalidSpecError: it would not; the message is the server's.
         """
         ...
 
@@ -148,8 +156,24 @@ class Workloads(Protocol):
     ) -> bool:
         """Make the Deployment of `track` run `target`; return whether something was written.
 
+        Where its autoscaler has the word, the number of pods stays as it is.
+
         Raises:
             InvalidTemplateError, NameConflictError, DriftConflictError, ForbiddenError,
+            UnavailableError.
+        """
+        ...
+
+    async def ensure_autoscaler(
+        self, rollout: Rollout, track: str, bounds: Bounds | None, spec: RolloutSpec
+    ) -> bool:
+        """Give the Deployment of `track` an autoscaler, or take it away where `bounds` is None.
+
+        Returns:
+            Whether something was written.
+
+        Raises:
+            InvalidSpecError, NameConflictError, DriftConflictError, ForbiddenError,
             UnavailableError.
         """
         ...
@@ -162,8 +186,14 @@ class Workloads(Protocol):
 class TrafficRouter(Protocol):
     """Whatever splits requests between stable and canary."""
 
-    def state(self, rollout: Rollout) -> RouteState:
-        """Return what the router was told, as last seen."""
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
+        """Return what the router was told, as last seen.
+
+        Args:
+            rollout: Whose route it is.
+            spec: Its spec in force, which says whom the canary is for; None where no weight is
+                asked about.
+        """
         ...
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:

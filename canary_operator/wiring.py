@@ -17,6 +17,7 @@ from canary_operator.adapters.cluster.events import ClusterEvents
 from canary_operator.adapters.cluster.followed import Followed, catch_up
 from canary_operator.adapters.cluster.leases import Lease
 from canary_operator.adapters.cluster.resources import (
+    AUTOSCALERS,
     DEPLOYMENTS,
     DESTINATION_RULES,
     PODS,
@@ -66,6 +67,7 @@ def followed(caches: Caches) -> tuple[Followed, ...]:
         Followed(SERVICES, caches.services),
         Followed(PODS, caches.pods),
         Followed(VIRTUAL_SERVICES, caches.virtual_services),
+        Followed(AUTOSCALERS, caches.autoscalers, optional=True),
         Followed(DESTINATION_RULES, caches.destination_rules, optional=True),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from canary_operator.domain.durations import format_duration
-from canary_operator.domain.errors import InvalidSpecError, TrialUnderWayError
+from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.figures import number
 from canary_operator.domain.hosts import check_hosts, own_hosts
 from canary_operator.domain.promql import QueryTemplateError, template_variables
@@ -152,29 +152,6 @@ def check_router(spec: RolloutSpec, recorded: Mapping[str, Any], *, splits: bool
             "stay and go on. Give the new way to a CanaryRollout of another name, or delete this "
             "one first."
         )
-
-
-def check_group(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
-    """Refuse another `strategy.match` for a canary on trial: its checks were about other requests.
-
-    Args:
-        settings: Of the wanted spec, as written.
-        recorded: Those that the canary was accepted with.
-
-    Raises:
-        TrialUnderWayError: says what to do instead.
-    """
-    if _match_of(settings) != _match_of(recorded):
-        raise TrialUnderWayError(
-            "spec.strategy.match may not change while a canary is on trial: it would get other "
-            "requests than those that its checks were about. Abort or promote it before, or "
-            "change spec.template as well, which begins at the first step."
-        )
-
-
-def _match_of(settings: Mapping[str, Any]) -> Any:
-    strategy = settings.get("strategy")
-    return (strategy.get("match") or None) if isinstance(strategy, Mapping) else None
 
 
 def doubts_about(spec: RolloutSpec) -> Iterator[str]:

@@ -13,6 +13,7 @@ from canary_operator.domain.judge import Judged, judge
 from canary_operator.domain.loans import loans_of, with_loans
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.scaling import load_seen
 from canary_operator.domain.situation import CheckResult, Situation, step_index
 from canary_operator.domain.status import CheckRecord, Verdict, verdict_of
 from canary_operator.domain.steps import asks_a_person, step_is_done
@@ -45,8 +46,7 @@ def with_attempt(at: Situation, **changes: Any) -> Situation:
 
 def forget_rejection_of_another(at: Situation) -> Situation:
     """A rejection ends as soon as another revision is wanted."""
-    rejected = at.status.rejected_revision
-    if rejected and at.wanted and at.wanted.revision != rejected:
+    if at.status.rejected_revision not in {None, at.wanted_revision}:
         return with_status(at, rejected_revision=None)
     return at
 
@@ -211,6 +211,12 @@ def note_step_passed(at: Situation) -> Situation:
     return with_attempt(at, step_passed_at=at.now) if before is None and step_is_done(at) else at
 
 
+def note_load(at: Situation) -> Situation:
+    """Remember the pods that the full load takes, where autoscalers tell."""
+    seen = load_seen(at)
+    return at if seen == at.status.full_load else with_status(at, full_load=seen)
+
+
 FACTS: tuple[Callable[[Situation], Situation], ...] = (
     forget_rejection_of_another,
     note_removed_request,
@@ -221,4 +227,5 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     note_capacity,
     note_check,
     note_step_passed,
+    note_load,
 )

@@ -35,6 +35,7 @@ from canary_operator.domain.rollbacks import (
     roll_back_when_both_fail_for_long,
     roll_back_when_stable_does_not_come_up,
 )
+from canary_operator.domain.scaling import stable_pods
 from canary_operator.domain.situation import Situation, next_step
 from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
@@ -51,17 +52,12 @@ from canary_operator.domain.steps import (
 Rule = Callable[[Situation], Action | Answer | None]
 
 
-def wanted_revision(at: Situation) -> str | None:
-    """Return the revision that the spec in force asks for."""
-    return at.wanted.revision if at.wanted else None
-
-
 # The first revision.
 
 
 def bring_up_first_revision(at: Situation) -> Action | None:
     """A rollout without a stable revision takes the wanted one as stable."""
-    revision = wanted_revision(at)
+    revision = at.wanted_revision
     return Initialize(revision) if revision else None
 
 
@@ -72,14 +68,14 @@ def adopt_running_stable(at: Situation) -> Action | None:
 
 def follow_first_revision(at: Situation) -> Action | None:
     """A newer template replaces one that never came up: nothing serves yet."""
-    revision = wanted_revision(at)
+    revision = at.wanted_revision
     changed = revision is not None and revision != at.status.stable_revision
     return Initialize(revision) if changed and revision else None
 
 
 def serve_when_stable_is_available(at: Situation) -> Action | None:
     """The first revision serves as soon as all of its pods are available."""
-    served = at.stable.serves(at.status.stable_revision, at.spec.replicas)
+    served = at.stable.serves(at.status.stable_revision, stable_pods(at))
     return ServeStable() if served else None
 
 
@@ -88,19 +84,19 @@ def serve_when_stable_is_available(at: Situation) -> Action | None:
 
 def start_new_revision(at: Situation) -> Action | None:
     """A revision that is neither stable nor rejected goes on trial."""
-    revision = wanted_revision(at)
+    revision = at.wanted_revision
     known = {None, at.status.stable_revision, at.status.rejected_revision}
     return None if revision in known else Start(revision or "", Trigger.NEW_REVISION)
 
 
 def revert_to_stable(at: Situation) -> Action | None:
     """The stable template is wanted again: whatever else is going on ends."""
-    return Revert() if wanted_revision(at) == at.status.stable_revision else None
+    return Revert() if at.wanted_revision == at.status.stable_revision else None
 
 
 def start_over_with_newer_revision(at: Situation) -> Action | None:
     """A newer template replaces the canary, from the first step."""
-    revision = wanted_revision(at)
+    revision = at.wanted_revision
     if revision in {None, at.status.stable_revision, at.status.canary_revision}:
         return None
     return Start(revision or "", Trigger.NEW_REVISION)
@@ -108,7 +104,7 @@ def start_over_with_newer_revision(at: Situation) -> Action | None:
 
 def undo_promotion_when_stable_is_wanted(at: Situation) -> Action | None:
     """While promoting, stable was touched already, so a revert has to set it back."""
-    if wanted_revision(at) != at.status.stable_revision:
+    if at.wanted_revision != at.status.stable_revision:
         return None
     return RollBack(Trigger.REVERTED, Reason.REVERTED, "The stable template was applied again.")
 
@@ -171,7 +167,7 @@ def shed_weight_to_capacity(at: Situation) -> Action | None:
     if at.now - since < CAPACITY_PATIENCE and not rising:
         return None
     steps = at.spec.strategy.resolved_steps
-    return Lower(carried_weight(at.spec.replicas, available, steps, up_to=at.weight - 1))
+    return Lower(carried_weight(at.split.replicas, available, steps, up_to=at.weight - 1))
 
 
 # One step forward.
@@ -216,7 +212,7 @@ def finish_promotion(at: Situation) -> Action | None:
     """
     if guarded_since(at) is not None:
         return None
-    done = at.stable.serves(at.status.canary_revision, at.spec.replicas)
+    done = at.stable.serves(at.status.canary_revision, stable_pods(at))
     return FinishPromotion() if done else None
 
 
@@ -230,7 +226,7 @@ def return_spared_traffic(at: Situation) -> Action | None:
     last = at.status.history[0] if at.status.history else None
     asked = last is not None and last.reason in {Reason.ABORTED, Reason.REVERTED}
     taken = (at.route.weight or 0) < at.weight
-    over = at.stable.ready > 0 or at.spec.replicas == 0
+    over = at.stable.ready > 0 or at.spec.least_replicas == 0
     return Lower(0) if at.weight > 0 and (over or asked or taken) else None
 
 
@@ -240,7 +236,7 @@ def finish_roll_back(at: Situation) -> Action | None:
     if not restored or at.weight > 0 or at.route.weight:
         return None
     known = {at.status.stable_revision, at.status.rejected_revision}
-    another = wanted_revision(at) not in known
+    another = at.wanted_revision not in known
     ends = scale_down_at(at)
     drained = traffic_drained(at) if another else ends is None or at.now >= ends
     return FinishRollBack() if drained else None

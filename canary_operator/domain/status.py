@@ -182,6 +182,9 @@ class RolloutStatus(Recorded):
     progressed_at: Time | None = None
     """Latest progress, where the progress deadline counts from."""
     failed_checks: Count = 0
+    full_load: Count | None = None
+    """With autoscalers: pods that the full load takes, as far as known since the latest rollout
+    began."""
     traffic_off_at: Time | None = None
     """When the canary lost its traffic; its pods outlive that by `scaleDownDelay`."""
     attempt: Attempt | None = None

@@ -238,6 +238,16 @@ async def test_only_who_may_change_a_virtual_service_may_have_it_changed(shop: S
             assert (refused == "") is (allowed == ["pages"])
 
 
+async def test_only_who_asks_for_autoscalers_needs_the_right_to_write_them(shop: Shop) -> None:
+    scaling = {"maxReplicas": 3}
+    async with await shop.person("mallory", WRITE, *NEEDED) as mallory:
+        refused = await shop.refusal(mallory, autoscaling=scaling)
+        assert "mallory may not create horizontalpodautoscalers.autoscaling" in refused
+    role = f"{shop.release}-{shop.release}-author"
+    async with await shop.bound("niaj", "ClusterRole", role) as niaj:
+        assert await shop.refusal(niaj, autoscaling=scaling) == ""
+
+
 async def test_the_edit_role_alone_does_not(shop: Shop) -> None:
     role = f"{shop.release}-{shop.release}-edit"
     async with await shop.bound("frank", "ClusterRole", role) as frank:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from canary_operator.domain.errors import UnavailableError
+from canary_operator.domain.errors import RouterUnavailableError, UnavailableError
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
@@ -274,6 +274,25 @@ async def test_taking_traffic_away_is_tried_again_every_few_seconds(driver: Driv
     driver.world.before_write = lambda _: None
     await driver.pass_time(3)
     assert driver.world.route.weight == 0
+
+
+async def test_traffic_that_was_taken_counts_as_taken_whatever_is_refused_beside_the_route(
+    driver: Driver,
+) -> None:
+    driver.world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+
+    def refuse(name: str) -> None:
+        if name == "route":
+            driver.world.after_write = lambda _: None
+            raise RouterUnavailableError("a DestinationRule may not be deleted")
+
+    driver.world.after_write = refuse
+    driver.world.ask("abort")
+    await driver.ticker.tick(driver.world.key)
+    assert driver.world.route.weight == 0
+    assert (driver.status.phase, driver.status.weight) == (Phase.ROLLING_BACK, 0)
+    await until(driver, Phase.ROLLED_BACK)
 
 
 @pytest.mark.parametrize("end", ["promotion", "revert"])

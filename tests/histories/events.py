@@ -83,7 +83,7 @@ class Events(RuleBasedStateMachine):
             await self.until(lambda: self.stage.phase is Phase.ROLLED_BACK)
 
         elif begins == "waiting":
-            self.promote(by="Manual")
+            self.promote_by_hand()
             await self.until(lambda: self.stage.phase is Phase.PAUSED)
 
     async def until(self, reached: Callable[[], bool]) -> None:
@@ -118,13 +118,16 @@ class Events(RuleBasedStateMachine):
         self.stage.edit(**changes)
         self.go_on()
 
-    @rule(by=st.sampled_from(["Automatic", "Manual"]))
-    def edit_promotion(self, by: str) -> None:
-        self.promote(by)
+    @rule(by_hand=st.booleans())
+    def edit_promotion(self, by_hand: bool) -> None:
+        self.promote_by_hand(by_hand)
         self.go_on()
 
-    def promote(self, by: str) -> None:
-        self.stage.edit(strategy={**self.world.spec["strategy"], "promotion": by})
+    def promote_by_hand(self, by_hand: bool = True) -> None:
+        written = {**self.world.spec["strategy"], "promotion": "Manual"}
+        if not by_hand:  # a default that is written out is no news, and leaves no record
+            del written["promotion"]
+        self.stage.edit(strategy=written)
 
     @rule(wrong=st.sampled_from([((50, 10, False), (5, 10, False)), ((0, 10, False),)]))
     def break_spec(self, wrong: Any) -> None:

@@ -225,9 +225,12 @@ class Stage:
 
     def _pods_move(self) -> bool:
         world = self.world
-        moved = self.pods_move and any(
-            deployment.move(world.starts, world.now, world.pod_start)
-            for deployment in world.deployments.values()
+        moved = self.pods_move and (
+            world.keep_bounds()
+            or any(
+                deployment.move(world.starts, world.now, world.pod_start)
+                for deployment in world.deployments.values()
+            )
         )
         if moved:
             self.watches.note()

@@ -13,12 +13,14 @@ from sys import intern
 from typing import Any, Generic, TypeVar
 
 from canary_operator.adapters.cluster.seen import (
+    SeenAutoscaler,
     SeenDeployment,
     SeenManifest,
     SeenPod,
     SeenRecord,
     SeenRollout,
     may_be_split,
+    see_autoscaler,
     see_deployment,
     see_manifest,
     see_pod,
@@ -275,6 +277,7 @@ class Caches:
     def __init__(self) -> None:
         self.rollouts = ObjectCache[SeenRollout](see_rollout, own_key)
         self.deployments = ObjectCache[SeenDeployment](see_deployment)
+        self.autoscalers = ObjectCache[SeenAutoscaler](see_autoscaler)
         self.services = ObjectCache[SeenManifest](see_manifest)
         self.records = ObjectCache[SeenRecord](see_record)
         self.pods = ObjectCache[SeenPod](see_pod)
@@ -288,6 +291,7 @@ class Caches:
         """
         owned = (
             self.deployments,
+            self.autoscalers,
             self.services,
             self.records,
             self.virtual_services,

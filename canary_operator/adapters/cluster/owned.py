@@ -130,6 +130,18 @@ class OwnedObjects(Generic[Spec]):
         held = await find(self.client, self.resource, self.cache, rollout, name)
         return await self._ensure(held, wanted, urgent)
 
+    async def try_out(self, rollout: Rollout, wanted: Manifest) -> None:
+        """Ask the server whether it would take the object.
+
+        Raises:
+            NameConflictError: the object is not ours.
+            ApiError, ConflictError: the server would not.
+        """
+        name = wanted["metadata"]["name"]
+        held = await find(self.client, self.resource, self.cache, rollout, name)
+        tried = wanted if held is None else with_uid(wanted, held.uid)
+        await self.client.apply(self.resource, tried, dry_run=True, force=held is not None)
+
     async def _ensure(self, held: Held[Spec] | None, wanted: Manifest, urgent: bool) -> bool:
         meta = wanted["metadata"]
         place = meta["namespace"], meta["name"]

@@ -13,6 +13,7 @@ from canary_operator.adapters.cluster.trouble import deployment_trouble, pod_tro
 from canary_operator.domain.objects import (
     CANARY,
     GROUP,
+    MANAGER,
     REVISION,
     ROLLOUT_LABEL,
     SETTINGS_ANNOTATION,
@@ -64,6 +65,18 @@ class SeenDeployment:
     ready: int
     available: int
     trouble: str | None
+    owns_replicas: bool
+    """Whether our next apply takes `replicas` away, if it does not speak of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAutoscaler:
+    """A HorizontalPodAutoscaler of ours."""
+
+    manifest: bytes
+    least: int
+    most: int
+    desired: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,23 @@ def see_deployment(body: Body) -> SeenDeployment:
         ready=status.get("readyReplicas", 0),
         available=status.get("availableReplicas", 0),
         trouble=deployment_trouble(status),
+        owns_replicas=any(map(_owns_replicas, body["metadata"].get("managedFields") or ())),
+    )
+
+
+def _owns_replicas(entry: Body) -> bool:
+    applied = (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply")
+    return applied and "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+
+
+def see_autoscaler(body: Body) -> SeenAutoscaler:
+    """Keep what matters of a HorizontalPodAutoscaler: not what it measured, which changes often."""
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    return SeenAutoscaler(
+        manifest=_manifest(body),
+        least=spec.get("minReplicas", 1),
+        most=spec.get("maxReplicas", 0),
+        desired=status.get("desiredReplicas", 0),
     )
 
 

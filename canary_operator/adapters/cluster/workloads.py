@@ -1,4 +1,4 @@
-"""Deployments and Services of rollouts, and the records that they are built from."""
+"""Deployments, autoscalers and Services of rollouts, and the records that they are built from."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,8 @@ from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
 from canary_operator.adapters.cluster.owned import OwnedObjects, marks_of, owner_of
 from canary_operator.adapters.cluster.records import Records
 from canary_operator.adapters.cluster.resources import DEPLOYMENTS, SERVICES
-from canary_operator.adapters.cluster.seen import SeenDeployment, SeenManifest
+from canary_operator.adapters.cluster.scaled import Autoscalers, OwnedDeployments
+from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.domain.errors import (
     InvalidSpecError,
     InvalidTemplateError,
@@ -28,7 +29,7 @@ from canary_operator.domain.objects import (
 from canary_operator.domain.situation import TrackState
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.split import split_of
-from canary_operator.domain.target import TrackTarget
+from canary_operator.domain.target import Bounds, TrackTarget
 from canary_operator.ports import Accepted, Rollout
 
 SERVICE_RULES = Rules(exact=frozenset({"spec.selector"}), complete=frozenset({"spec.ports"}))
@@ -63,20 +64,23 @@ class ClusterWorkloads:
     def __init__(self, client: Client, caches: Caches) -> None:
         self._client = client
         self._pods = caches.pods
-        self._deployments = OwnedObjects[SeenDeployment](client, DEPLOYMENTS, caches.deployments)
+        self._deployments = OwnedDeployments(client, DEPLOYMENTS, caches.deployments)
+        self._autoscalers = Autoscalers(client, caches)
         self._services = OwnedServices(client, SERVICES, caches.services, SERVICE_RULES)
         self._records = Records(client, caches)
 
     def track(self, rollout: Rollout, track: str) -> TrackState:
         """Return the Deployment of track `stable` or `canary` and its pods, as last seen."""
         held = self._deployments.get(rollout, track_name(rollout.key.name, track))
+        scaler = self._autoscalers.state(rollout, track)
         if held is None:
-            return TrackState()
+            return TrackState(scaler=scaler)
         seen = held.content
         return TrackState(
             exists=True,
             revision=seen.revision,
             replicas=seen.replicas,
+            scaler=scaler,
             current=seen.current,
             pods=seen.pods,
             updated=seen.updated,
@@ -116,6 +120,10 @@ class ClusterWorkloads:
         except ApiError as error:
             raise _invalid_template(error) from error
 
+    async def try_autoscaler(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Ask the API server whether it takes the autoscalers of `spec`, if any."""
+        await self._autoscalers.try_out(rollout, spec)
+
     async def remember(self, rollout: Rollout, accepted: Accepted) -> None:
         """Record what was accepted."""
         await self._records.remember(rollout, accepted)
@@ -145,6 +153,12 @@ class ClusterWorkloads:
             raise UnavailableError(error.message) from error
         except ApiError as error:
             raise _invalid_template(error) from error
+
+    async def ensure_autoscaler(
+        self, rollout: Rollout, track: str, bounds: Bounds | None, spec: RolloutSpec
+    ) -> bool:
+        """Give the Deployment of `track` an autoscaler, or take it away."""
+        return await self._autoscalers.ensure(rollout, track, bounds, spec)
 
     async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:
         """Make the Services look as `spec.service` says, but one that is the router's object."""

@@ -76,13 +76,13 @@ class RouterByKind:
         """Remember the routers by their field of `spec.traffic`; `istio` is the default."""
         self._routers = routers
 
-    def state(self, rollout: Rollout) -> RouteState:
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
         """Return what the router was told, as last seen.
 
         The one that has an object is asked: the newest spec, which may be refused, names another.
         Where none has, one may know that it should.
         """
-        found = [router.state(rollout) for router in self._routers.values()]
+        found = [router.state(rollout, spec) for router in self._routers.values()]
         return max(found, key=lambda state: (state.exists, state.broken))
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:

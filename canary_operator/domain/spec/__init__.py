@@ -12,11 +12,13 @@ unchanged.
     route.py     what is done to them
     policy.py    how proxies treat where they are sent to
     template.py  service.py  traffic.py  strategy.py  analysis.py  comparison.py
+    autoscaling.py
     rollout.py   all of it; `parse_spec`
     problems.py  what is wrong, in sentences
 """
 
 from canary_operator.domain.spec.analysis import Analysis, Latency, MetricCheck, Query, SuccessRate
+from canary_operator.domain.spec.autoscaling import Autoscaling, Capacity
 from canary_operator.domain.spec.comparison import Comparison, Guardrail, Healthy
 from canary_operator.domain.spec.problems import Problem, find_problems
 from canary_operator.domain.spec.rollout import RolloutSpec, check_name, parse_spec
@@ -32,6 +34,8 @@ from canary_operator.domain.spec.traffic import (
 
 __all__ = [
     "Analysis",
+    "Autoscaling",
+    "Capacity",
     "Comparison",
     "Guardrail",
     "Healthy",

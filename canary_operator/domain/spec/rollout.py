@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.spec.analysis import Analysis
+from canary_operator.domain.spec.autoscaling import INT32, Autoscaling
 from canary_operator.domain.spec.kinds import text, whole
 from canary_operator.domain.spec.problems import find_problems, sentence
 from canary_operator.domain.spec.schema import Place, Rule, Written
@@ -16,7 +17,6 @@ from canary_operator.domain.spec.strategy import Strategy
 from canary_operator.domain.spec.template import NO_PODS, PodTemplate
 from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
 
-INT32 = 2**31 - 1
 ALL = 100
 
 _REPLICAS: Place = ("traffic", "replicas")
@@ -37,6 +37,16 @@ def _gives_everything(spec: "RolloutSpec") -> Iterable[Place]:
 def _focus_without_a_mesh(spec: "RolloutSpec") -> Iterable[Place]:
     if spec.traffic.replicas is not None and spec.strategy.is_focused:
         yield ("strategy", "match")
+
+
+def _two_sizes(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.autoscaling is not None and "replicas" in spec.model_fields_set:
+        yield ("replicas",)
+
+
+def _scales_the_split(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.traffic.replicas is not None and spec.autoscaling is not None:
+        yield ("autoscaling",)
 
 
 _OPAQUE = ", ".join(f"'{protocol}'" for protocol in sorted(OPAQUE))
@@ -112,6 +122,18 @@ class RolloutSpec(Written):
             _focus_without_a_mesh,
         ),
         Rule(
+            "must not stand beside autoscaling, which says how many pods there are: remove one of "
+            "the two",
+            "!(has(self.replicas) && has(self.autoscaling))",
+            _two_sizes,
+        ),
+        Rule(
+            "needs traffic.istio: without a mesh the number of pods is the split, and two "
+            "autoscalers would change it. Let an autoscaler of your own scale the CanaryRollout",
+            _NO_MESH + "!has(self.autoscaling)",
+            _scales_the_split,
+        ),
+        Rule(
             "needs a first port that speaks HTTP: on others Istio sees no requests to choose from",
             "!has(self.strategy) || !has(self.strategy.match) || "
             f"!({_HAS_PORTS} ? {_PORT_IS_OPAQUE.format('self.service.ports[0]')} : "
@@ -144,6 +166,9 @@ class RolloutSpec(Written):
     replicas: Annotated[int, whole(0, INT32)] = 1
     """Pods for the full load; 1 when left out."""
 
+    autoscaling: Autoscaling | None = None
+    """Autoscalers for both versions, instead of `replicas`."""
+
     paused: bool = Field(default=False, strict=True)
     """Whether the weight is not raised; checks go on and may roll back."""
 
@@ -161,6 +186,11 @@ class RolloutSpec(Written):
 
     analysis: Analysis = Analysis()
     """How the canary is judged; by its success rate when left out."""
+
+    @property
+    def least_replicas(self) -> int:
+        """Fewest pods of stable: `replicas`, or what its autoscaler may not go below."""
+        return self.autoscaling.min_replicas if self.autoscaling else self.replicas
 
     def without_pods(self) -> Self:
         """Return the spec without its template, which takes most of the memory.
