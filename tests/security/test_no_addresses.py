@@ -48,11 +48,13 @@ ROUTE = {
             "trafficPolicy",
             "labels",
             "annotations",
+            "virtualService",
         )
     ),
     "spec.strategy.match",
 }
 """What the mesh's proxies do with requests for the rollout's hosts; nothing asks what stands there.
+A VirtualService and its routes are names in the rollout's own namespace.
 The destinations of the route are the rollout's own Services, whatever this says."""
 
 
