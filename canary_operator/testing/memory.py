@@ -1,33 +1,31 @@
 """The engine's ports in memory, with a virtual clock and a switch that breaks any write."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
-from canary_operator.domain.errors import ConflictError, InvalidRolloutError
+from canary_operator.domain.errors import ConflictError, InvalidRolloutError, RouteMissingError
 from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
-from canary_operator.domain.situation import RouteState, TrackState
+from canary_operator.domain.situation import RouteState
 from canary_operator.domain.spec import Query, RolloutSpec
 from canary_operator.domain.status import Verdict
-from canary_operator.domain.target import Bounds, RouteTarget, TrackTarget
+from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Accepted, Key, Lender, Measure, Ports, Rollout
-from canary_operator.testing.autoscalers import Autoscaler, is_as_asked, set_bounds
+from canary_operator.testing.autoscalers import Autoscaler
 from canary_operator.testing.metering import Meter
 from canary_operator.testing.pods import Deployment
 from canary_operator.testing.sight import (
-    AUTOSCALER,
-    RECORD,
     ROLLOUT,
     ROUTE,
-    SERVICES,
     TRACKS,
     Live,
     Sight,
 )
+from canary_operator.testing.workloads import Port, Workloads
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -55,6 +53,8 @@ class World:
     autoscalers: dict[str, Autoscaler] = field(default_factory=dict)
     services: bool = False
     route: RouteState = field(default_factory=RouteState)
+    route_broken: str | None = None
+    """What is wrong with a route that is somebody else's; None for nothing."""
     route_finished: bool = True
     """Whether the router has nothing left to do by itself."""
     records: list[Accepted] = field(default_factory=list)
@@ -144,7 +144,7 @@ class World:
         seen = sight or Live(self)
         return Ports(
             rollouts=_Rollouts(self, seen),
-            workloads=_Workloads(self, seen),
+            workloads=Workloads(self, seen),
             router=_Router(self, seen),
             metrics=Meter(self),
             events=_Events(self, seen),
@@ -163,13 +163,7 @@ class World:
         self.after_write(name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Port:
-    world: World
-    sight: Sight
-
-
-class _Rollouts(_Port):
+class _Rollouts(Port):
     def get(self, key: Key) -> Rollout | None:  # noqa: ARG002
         if self.world.is_gone:
             return None
@@ -219,107 +213,22 @@ class _Rollouts(_Port):
         self.sight.learned(ROLLOUT)
 
 
-class _Workloads(_Port):
-    def track(self, rollout: Rollout, track: str) -> TrackState:  # noqa: ARG002
-        return self.sight.track(track)
-
-    def records(self, rollout: Rollout) -> Sequence[Accepted]:  # noqa: ARG002
-        return sorted(self.sight.records(), key=lambda record: -record.number)
-
-    async def try_out(self, rollout: Rollout, template: Mapping[str, Any]) -> None:  # noqa: ARG002
-        await self.world.ask_server("dry run")
-
-    async def try_autoscaler(self, rollout: Rollout, spec: RolloutSpec) -> None:  # noqa: ARG002
-        if spec.autoscaling is not None:
-            await self.world.ask_server("dry run")
-
-    async def remember(self, rollout: Rollout, accepted: Accepted) -> None:  # noqa: ARG002
-        def change() -> None:
-            others = [r for r in self.world.records if r.revision != accepted.revision]
-            self.world.records = [*others, accepted]
-
-        await self.world.write("record", change)
-        self.sight.learned(RECORD + accepted.revision)
-
-    async def restore(self, rollout: Rollout, revisions: Collection[str]) -> bool:  # noqa: ARG002
-        return False
-
-    async def forget(self, rollout: Rollout, revisions: Sequence[str]) -> None:  # noqa: ARG002
-        def change() -> None:
-            self.world.records = [r for r in self.world.records if r.revision not in revisions]
-
-        await self.world.write("forget", change)
-        for revision in revisions:
-            self.sight.learned(RECORD + revision)
-
-    async def ensure_track(
-        self,
-        rollout: Rollout,  # noqa: ARG002
-        track: str,
-        target: TrackTarget,
-        template: Mapping[str, Any],  # noqa: ARG002
-    ) -> bool:
-        if not self.sight.track(track).exists:
-            self.sight.learned(track)  # what the caches lack is asked for before it is made
-        seen = self.sight.track(track)
-        same_size = target.replicas in {None, seen.replicas}
-        if seen.exists and seen.revision == target.revision and same_size:
-            return False
-
-        def change() -> None:
-            found = self.world.deployments.get(track)
-            before = found.replicas if found else 1  # what Kubernetes makes of none
-            pods = before if target.replicas is None else target.replicas
-            if found is None:
-                self.world.deployments[track] = Deployment(track, target.revision, pods)
-                return
-            if (found.revision, found.replicas) != (target.revision, pods):
-                found.revision, found.replicas, found.seen = target.revision, pods, False
-
-        await self.world.write(track, change)
-        self.sight.learned(track)
-        return True
-
-    async def ensure_autoscaler(
-        self,
-        rollout: Rollout,  # noqa: ARG002
-        track: str,
-        bounds: Bounds | None,
-        spec: RolloutSpec,  # noqa: ARG002
-    ) -> bool:
-        seen = self.sight.track(track).scaler
-        if bounds is not None and seen is None:
-            self.sight.learned(AUTOSCALER + track)
-            seen = self.sight.track(track).scaler
-        if is_as_asked(seen, bounds):
-            return False
-        scalers = self.world.autoscalers
-        await self.world.write("autoscaler", lambda: set_bounds(scalers, track, bounds))
-        self.sight.learned(AUTOSCALER + track)
-        return True
-
-    async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:  # noqa: ARG002
-        if not self.sight.services():
-            self.sight.learned(SERVICES)
-        if self.sight.services():
-            return False
-        await self.world.write("services", lambda: setattr(self.world, "services", True))
-        self.sight.learned(SERVICES)
-        return True
-
-
-class _Router(_Port):
+class _Router(Port):
     def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
-        return self.sight.route()
+        state = self.sight.route()
+        return replace(state, weight=None, broken=True) if self.world.route_broken else state
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         pass
 
     def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:  # noqa: ARG002
-        return None
+        words = self.world.route_broken
+        return RouteMissingError(words) if words else None
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
-        del rollout
+        problem = self.contested(rollout, spec)
+        if problem is not None and target.weight > 0:
+            raise problem
         wanted = RouteState(
             exists=True,
             weight=target.weight,
@@ -339,7 +248,7 @@ class _Router(_Port):
         return self.world.route_finished
 
 
-class _Events(_Port):
+class _Events(Port):
     def tell(self, rollout: Rollout, notice: Notice) -> None:  # noqa: ARG002
         self.world.events.append(notice)
 

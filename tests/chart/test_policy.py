@@ -223,6 +223,21 @@ async def test_only_who_asks_for_a_policy_needs_the_right_to_write_one(shop: Sho
         assert await shop.refusal(judy, traffic=traffic) == ""
 
 
+async def test_only_who_may_change_a_virtual_service_may_have_it_changed(shop: Shop) -> None:
+    traffic = {"istio": {"virtualService": {"name": "pages"}}}
+    async with await shop.person("kim", WRITE, *NEEDED) as kim:
+        refused = await shop.refusal(kim, traffic=traffic)
+        assert "kim may not patch virtualservices.networking.istio.io pages" in refused
+        assert await shop.refusal(kim) == ""
+    right = rule("networking.istio.io", "virtualservices", "patch")
+    for name, allowed in (("lee", ["pages"]), ("mia", ["other"])):
+        async with await shop.person(
+            name, WRITE, *NEEDED, {**right, "resourceNames": allowed}
+        ) as person:
+            refused = await shop.refusal(person, traffic=traffic)
+            assert (refused == "") is (allowed == ["pages"])
+
+
 async def test_only_who_asks_for_autoscalers_needs_the_right_to_write_them(shop: Shop) -> None:
     scaling = {"maxReplicas": 3}
     async with await shop.person("mallory", WRITE, *NEEDED) as mallory:

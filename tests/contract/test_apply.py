@@ -241,3 +241,17 @@ async def test_only_apply_may_force(kube_api: Kube) -> None:
     assert refused.causes == [
         ("force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch")
     ]
+
+
+async def test_an_apply_that_means_an_object_which_is_gone_makes_none(kube_api: Kube) -> None:
+    body = {**config_map(), "metadata": {"name": "gone", "uid": "5e1f"}}
+    refused = await kube_api.apply(f"{CONFIG_MAPS}/gone", body)
+    assert refused.summary == (
+        409,
+        "Conflict",
+        (
+            'Operation cannot be fulfilled on configmaps "gone": uid mismatch: the provided '
+            "object specified uid 5e1f, and no existing object was found"
+        ),
+    )
+    assert (await kube_api.get(f"{CONFIG_MAPS}/gone")).status == 404

@@ -93,8 +93,11 @@ class Autoscalers:
         held = self._objects.get(rollout, track_name(rollout.key.name, track))
         if held is None or rollout.deleting:
             return False
-        with suppress(NotFoundError, ConflictError):  # gone, or another object by now
-            await self._client.delete(AUTOSCALERS, held.namespace, held.name, held.uid)
+        try:
+            with suppress(NotFoundError, ConflictError):  # gone, or another object by now
+                await self._client.delete(AUTOSCALERS, held.namespace, held.name, held.uid)
+        except ApiError as error:
+            raise UnavailableError(error.message) from error
         self._cache.drop(held)
         return True
 

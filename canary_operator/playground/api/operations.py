@@ -28,6 +28,8 @@ from canary_operator.playground.api.structural import with_defaults
 from canary_operator.playground.api.targets import Target
 from canary_operator.playground.api.views import served
 
+NOBODY = "and no existing object was found"
+
 
 class Operations:
     """Writes with the semantics of the real server, on one store."""
@@ -201,6 +203,9 @@ class Operations:
         if stored is None and target.subresource:
             raise not_found(resource.group, resource.plural, target.name)
         live = stored.obj if stored else {}
+        if stored is None and (uid := config["metadata"].get("uid")):
+            detail = f"uid mismatch: the provided object specified uid {uid}, {NOBODY}"
+            raise conflict(resource.group, resource.plural, target.name, detail)
         self._refuse_stale(target, live, config)
         writer = managed.Writer(
             options.manager, managed.APPLY, resource.api_version, target.subresource
