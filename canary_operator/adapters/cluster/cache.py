@@ -289,15 +289,9 @@ class Caches:
 
         The same ones again mean that nothing was changed, made or deleted since.
         """
-        owned = (
-            self.deployments,
-            self.autoscalers,
-            self.services,
-            self.records,
-            self.virtual_services,
-            self.destination_rules,
-        )
-        return tuple(held.version for cache in owned for held in cache.of(key))
+        made = self.deployments, self.autoscalers, self.services, self.records
+        routes = self.virtual_services, self.destination_rules
+        return tuple(held.version for cache in (*made, *routes) for held in cache.of(key))
 
     def all_rollouts(self) -> list[Key]:
         """Return every CanaryRollout that was seen."""

@@ -128,7 +128,7 @@ def _write_titles(figure: "Figure", plan: Plan) -> None:
     figure.text(left, 0.955, title, fontsize=15, fontweight="bold", color=INK)
     analysis = times.spec.analysis
     parts = [
-        f"{times.spec.replicas} replicas",
+        f"{times.spec.least_replicas} replicas",
         f"checks every {format_duration(analysis.interval)}",
         "compared with stable" if analysis.comparison else "against limits",
     ]

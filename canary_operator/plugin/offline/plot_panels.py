@@ -48,8 +48,8 @@ def draw_pods(panel: "Axes", times: Timetable) -> None:
     """Draw the pods of both tracks over time."""
     ends = length(times)
     edges = [*(seconds(one.starts_at) for one in times.steps), seconds(times.promoted_at), ends]
-    stable = [*(one.pods - one.canary_pods for one in times.steps), times.spec.replicas]
-    all_pods = [*(one.pods for one in times.steps), times.spec.replicas]
+    stable = [*(one.pods - one.canary_pods for one in times.steps), times.spec.least_replicas]
+    all_pods = [*(one.pods for one in times.steps), times.spec.least_replicas]
     panel.stairs(all_pods, edges, fill=True, color=CANARY, alpha=0.75, label="canary")
     panel.stairs(stable, edges, fill=True, color=STABLE, alpha=0.85, label="stable")
     for one in times.steps:

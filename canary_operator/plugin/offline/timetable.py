@@ -134,7 +134,7 @@ def timetable_of(setup: Setup) -> Timetable:
                 ends_at=end,
                 checks_at=tuple(c.at for c in timeline.checks if turn.at < c.at <= end),
                 canary_pods=split.pods_for(step.weight),
-                pods=spec.replicas + split.pods_for(step.weight),
+                pods=spec.least_replicas + split.pods_for(step.weight),
                 look=look_at(step, spec.analysis, window),
             )
             for index, (step, turn, end) in enumerate(zip(steps, raised, ends, strict=True))

@@ -91,7 +91,8 @@ def _heading(times: Timetable, sheet: Sheet) -> Iterator[Text]:
         (times.revision, "canary"),
     )
     spec, analysis = times.spec, times.spec.analysis
-    pods = f"{spec.replicas} replica{'s' if spec.replicas != 1 else ''}"
+    least = spec.least_replicas
+    pods = f"{least} replica{'s' if least != 1 else ''}{' or more' if spec.autoscaling else ''}"
     every = format_duration(analysis.interval)
     if analysis.comparison:
         how = (

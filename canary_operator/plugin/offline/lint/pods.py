@@ -14,7 +14,7 @@ ALL = 100
 def few_replicas(at: Rollout) -> Iterator[Note]:
     """With one pod, every restart is an outage of its version."""
     replicas, left_out = at.spec.replicas, "replicas" not in at.spec.model_fields_set
-    if at.autoscaled or replicas > 1:
+    if at.autoscaled or at.spec.autoscaling or replicas > 1:
         return
     if replicas == 0:
         yield Note(

@@ -65,7 +65,7 @@ def examine(setup: Setup) -> RolloutSpec:
         check_shares(spec)
     except InvalidRolloutError as error:
         raise PluginError(error.message, code=Exit.FAILED) from error
-    if spec.replicas == 0:
+    if spec.least_replicas == 0:
         told = "spec.replicas is 0: nothing serves, so there is nothing to play"
         raise PluginError(told, code=Exit.FAILED)
     fitted(setup.scenario.events, len(spec.strategy.resolved_steps))

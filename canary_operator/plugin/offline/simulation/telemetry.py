@@ -110,7 +110,7 @@ class Telemetry:
             return DOWN
         if uncounted(self.spec):
             return Past()
-        pods = max(1, min(MOST_PAST_PODS, self.spec.replicas))
+        pods = max(1, min(MOST_PAST_PODS, self.spec.least_replicas))
         seconds = self.spec.analysis.interval / timedelta(seconds=1) / pods
         rates = _flow(self.usual, 0, 0.0).rates(timed=self.kinds.timed)
         means, kinds = [rate * seconds for rate in rates], self.kinds
