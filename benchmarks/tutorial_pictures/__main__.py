@@ -39,7 +39,7 @@ STORIES = (
         "1-hello-v1.yaml",
         "2-hello-v2.yaml",
         title="Autoscaling: pods follow the load, the share does not",
-        callers=(Callers("seen by callers", rate=32),),
+        callers=(Callers("seen by callers", rate=35),),
         rush=Rush(weight=50, rate=56, seconds=36),
         warm_seconds=20,
     ),
