@@ -6,7 +6,7 @@ CanaryRollout is deleted. So that nobody forgets it then, a CanaryRollout with l
 of ours. One without has none.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from canary_operator.domain.objects import GROUP
 from canary_operator.domain.recorded import Count, Recorded
@@ -39,7 +39,14 @@ class Loan(Recorded):
 Borrows = Callable[[RolloutSpec], Iterable[Loan]]
 """Says what one field of a spec borrows."""
 
-BORROWERS: tuple[Borrows, ...] = ()
+
+def _deployment(spec: RolloutSpec) -> Iterator[Loan]:
+    """The Deployment that the pods are taken from, with the Service that leads to it."""
+    if spec.workload_ref is not None:
+        yield Loan(kind=spec.workload_ref.kind, name=spec.workload_ref.name)
+
+
+BORROWERS: tuple[Borrows, ...] = (_deployment,)
 
 
 def loans_of(spec: RolloutSpec) -> tuple[Loan, ...]:

@@ -7,6 +7,7 @@ from typing import Self
 from canary_operator.domain.foreign_text import LONGEST_MESSAGE, one_line
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.reference import Reference
 from canary_operator.domain.requests import Request
 from canary_operator.domain.spec import RolloutSpec, Step
 from canary_operator.domain.split import Split, split_of, steps_of
@@ -145,6 +146,8 @@ class Situation:
     stable: TrackState = field(default_factory=TrackState)
     canary: TrackState = field(default_factory=TrackState)
     route: RouteState = field(default_factory=RouteState)
+    reference: Reference | None = None
+    """The Deployment of `spec.workloadRef`; None where there is none."""
     check: CheckResult | None = None
     checked: int = 1
     """Rollouts that this operator checks now, as far as it knows; many are looked at in turn."""

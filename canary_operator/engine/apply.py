@@ -15,7 +15,7 @@ from canary_operator.domain.reasons import Reason
 from canary_operator.domain.report import report
 from canary_operator.domain.situation import Problem, Situation
 from canary_operator.domain.status import RolloutStatus, merge_patch
-from canary_operator.domain.target import RouteTarget, Target, TrackTarget
+from canary_operator.domain.target import ReferenceTarget, RouteTarget, Target, TrackTarget
 from canary_operator.ports import Ports, Rollout
 
 WriteError = InvalidRolloutError | SurroundingsError
@@ -43,18 +43,15 @@ class Part(StrEnum):
     CANARY = "Deployment {name}-canary"
     SERVICES = "a Service of {name}"
     ROUTE = "the route of {name}"
+    REFERENCE = "the Deployment of spec.workloadRef of {name}"
 
     def wish_of(self, target: Target) -> object:
         """Return what a target asks of these objects; None where it asks nothing."""
         match self:
-            case Part.STABLE:
-                return target.stable
             case Part.CANARY if target.canary is not None and target.canary.replicas == 0:
                 return self  # nobody asks which template it has then
-            case Part.CANARY:
-                return target.canary
-            case Part.ROUTE:
-                return target.route
+            case Part.STABLE | Part.CANARY | Part.ROUTE | Part.REFERENCE:
+                return getattr(target, self.name.lower())
             case Part.SERVICES:
                 return None if target.stable is None else self  # the rest follows from the spec
             case Part.RECORDS:
@@ -172,11 +169,25 @@ class _Shaping:
                 if wanted is not None:
                     await self._track(track, wanted, part)
             if self.at.wanted is not None and target.stable is not None:
-                wrote = await self.ports.workloads.ensure_services(self.rollout, self.at.spec)
+                wrote = await self.ports.workloads.ensure_services(
+                    self.rollout, self.at.spec, takes_over=_takes_over(target)
+                )
                 self._note(Part.SERVICES, wrote)
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
-        return None if traffic_done else await self.route(target.route)
+        failed = None if traffic_done else await self.route(target.route)
+        return failed or await self._reference(target.reference)
+
+    async def _reference(self, target: ReferenceTarget | None) -> WriteError | None:
+        """Come last: all that replaces the Deployment is in its place."""
+        if target is None:
+            return None
+        try:
+            wrote = await self.ports.workloads.ensure_reference(self.rollout, target)
+        except (InvalidRolloutError, SurroundingsError) as error:
+            return error
+        self._note(Part.REFERENCE, wrote)
+        return None
 
     def _in_order(self, target: Target) -> tuple[tuple[str, TrackTarget | None, Part], ...]:
         """Return the canary first where it loses pods.
@@ -212,6 +223,10 @@ class _Shaping:
     def _note(self, part: Part, wrote: bool) -> None:
         if wrote:
             self.written.append(part)
+
+
+def _takes_over(target: Target) -> bool:
+    return target.route is not None and target.route.takes_over
 
 
 class RecordMissingError(SurroundingsError):

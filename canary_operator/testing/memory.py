@@ -14,9 +14,11 @@ from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import Query, RolloutSpec
 from canary_operator.domain.status import Verdict
 from canary_operator.domain.target import RouteTarget, TrackTarget
+from canary_operator.engine.way_back import WayBack
 from canary_operator.ports import Accepted, Key, Lender, Measure, Ports, Rollout
 from canary_operator.testing.metering import Meter
 from canary_operator.testing.pods import Deployment
+from canary_operator.testing.referenced import MemoryHandover, Referenced, ReferencedWorkloads
 from canary_operator.testing.sight import RECORD, ROLLOUT, ROUTE, SERVICES, TRACKS, Live, Sight
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,6 +44,8 @@ class World:
     lenders: dict[str, Lender] = field(default_factory=dict)
     """Give back what the rollout borrowed, by kind of objects."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
+    referenced: Referenced | None = None
+    """What the pods are taken from; it moves with `deployments`."""
     services: bool = False
     route: RouteState = field(default_factory=RouteState)
     route_finished: bool = True
@@ -100,6 +104,12 @@ class World:
         self.request = request
         self.version += 1
 
+    def refer(self, referenced: Referenced) -> None:
+        """Have a Deployment of somebody else, which the spec may name."""
+        self.referenced = referenced
+        self.deployments["referenced"] = referenced.deployment
+        self.lenders["Deployment"] = WayBack(MemoryHandover(self), self.clock)
+
     def delete(self) -> None:
         """Delete the CanaryRollout; it goes when no finalizer is left."""
         self.deleting = True
@@ -154,7 +164,9 @@ class _Rollouts(_Port):
             return None
         sight = self.sight
         tracks, records = map(sight.track, TRACKS), sight.records()
-        objects = (*tracks, sight.services(), sight.route(), *records)
+        own = self.world.referenced
+        theirs = (own.seen(), own.service_is_taken) if own is not None else None
+        objects = (*tracks, sight.services(), sight.route(), *records, theirs)
         return replace(sight.rollout(), objects=objects)
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
@@ -198,7 +210,7 @@ class _Rollouts(_Port):
         self.sight.learned(ROLLOUT)
 
 
-class _Workloads(_Port):
+class _Workloads(_Port, ReferencedWorkloads):
     def track(self, rollout: Rollout, track: str) -> TrackState:  # noqa: ARG002
         return self.sight.track(track)
 
@@ -253,11 +265,18 @@ class _Workloads(_Port):
         self.sight.learned(track)
         return True
 
-    async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:  # noqa: ARG002
+    async def ensure_services(
+        self,
+        rollout: Rollout,  # noqa: ARG002
+        spec: RolloutSpec,  # noqa: ARG002
+        *,
+        takes_over: bool = True,
+    ) -> bool:
         if not self.sight.services():
             self.sight.learned(SERVICES)
+        led = await self.lead(takes_over=takes_over)
         if self.sight.services():
-            return False
+            return led
         await self.world.write("services", lambda: setattr(self.world, "services", True))
         self.sight.learned(SERVICES)
         return True

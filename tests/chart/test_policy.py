@@ -223,6 +223,20 @@ async def test_only_who_asks_for_a_policy_needs_the_right_to_write_one(shop: Sho
         assert await shop.refusal(judy, traffic=traffic) == ""
 
 
+async def test_who_takes_pods_from_a_deployment_must_be_allowed_to_update_it(shop: Shop) -> None:
+    ref = {"workloadRef": {"name": "shop"}, "template": None}
+    async with await shop.person("kim", WRITE, *NEEDED) as kim:
+        refused = await shop.refusal(kim, **ref)
+        assert "kim may not update Deployment shop in namespace" in refused
+        assert await shop.refusal(kim) == ""
+    other = {**rule("apps", "deployments", "update"), "resourceNames": ["another"]}
+    async with await shop.person("leo", WRITE, *NEEDED, other) as leo:
+        assert "leo may not update Deployment shop" in await shop.refusal(leo, **ref)
+    this = {**rule("apps", "deployments", "update"), "resourceNames": ["shop"]}
+    async with await shop.person("mia", WRITE, *NEEDED, this) as mia:
+        assert await shop.refusal(mia, **ref) == ""
+
+
 async def test_the_edit_role_alone_does_not(shop: Shop) -> None:
     role = f"{shop.release}-{shop.release}-edit"
     async with await shop.bound("frank", "ClusterRole", role) as frank:

@@ -10,17 +10,23 @@ from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.spec.analysis import Analysis
 from canary_operator.domain.spec.kinds import text, whole
 from canary_operator.domain.spec.problems import find_problems, sentence
-from canary_operator.domain.spec.schema import Place, Rule, Written
+from canary_operator.domain.spec.schema import HERE, Place, Rule, Written
 from canary_operator.domain.spec.service import OPAQUE, OPAQUE_PREFIX, ServiceSpec
 from canary_operator.domain.spec.strategy import Strategy
 from canary_operator.domain.spec.template import NO_PODS, PodTemplate
 from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
+from canary_operator.domain.spec.workload import WorkloadRef
 
 INT32 = 2**31 - 1
 ALL = 100
 
 _REPLICAS: Place = ("traffic", "replicas")
 _NO_MESH = "!has(self.traffic) || !has(self.traffic.replicas) || "
+
+
+def _not_one_source_of_pods(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.has_pods is (spec.workload_ref is not None):
+        yield HERE
 
 
 def _needs_a_mesh(spec: "RolloutSpec") -> Iterable[Place]:
@@ -85,6 +91,11 @@ class RolloutSpec(Written):
 
     rules = (
         Rule(
+            "must have exactly one of template and workloadRef",
+            "has(self.template) != has(self.workloadRef)",
+            _not_one_source_of_pods,
+        ),
+        Rule(
             "needs analysis.metrics with a query each. Without a mesh nothing counts requests for "
             "successRate (also the one that is checked when metrics are left out), latency and "
             "comparison",
@@ -128,13 +139,16 @@ class RolloutSpec(Written):
     )
 
     replicas: Annotated[int, whole(0, INT32)] = 1
-    """Pods for the full load; 1 when left out."""
+    """Pods for the full load; when left out, 1, or with workloadRef those of the Deployment."""
 
     paused: bool = Field(default=False, strict=True)
     """Whether the weight is not raised; checks go on and may roll back."""
 
-    template: PodTemplate
+    template: PodTemplate = NO_PODS
     """The pods, as in a Deployment. A change here starts a rollout."""
+
+    workload_ref: WorkloadRef | None = None
+    """A Deployment that the pods are taken from, instead of template."""
 
     service: ServiceSpec
     """Ports of the Services that callers use."""
@@ -147,6 +161,11 @@ class RolloutSpec(Written):
 
     analysis: Analysis = Analysis()
     """How the canary is judged; by its success rate when left out."""
+
+    @property
+    def has_pods(self) -> bool:
+        """Whether the pods are known, and not still to be taken from a Deployment."""
+        return "template" in self.model_fields_set
 
     def without_pods(self) -> Self:
         """Return the spec without its template, which takes most of the memory.
