@@ -133,6 +133,10 @@ test-histories: $(STAMP)  ## 10,000 generated histories against the invariants, 
 test-fuzz: $(STAMP) prometheus  ## Bad input, 10,000 examples a test; on a real API server, too, with KUBEBUILDER_ASSETS
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest -n 0 --timeout 7200 -m "exhaustive or not exhaustive" tests/fuzz
 
+.PHONY: test-exhaustive
+test-exhaustive: $(STAMP) prometheus  ## What takes minutes and has no target of its own: fidelity of the simulation, leaks, images
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m exhaustive --ignore tests/faults --ignore tests/fuzz
+
 .PHONY: test-faults
 test-faults: $(STAMP) prometheus  ## Faults of all kinds, and kills at every write; on a real API server, too, with KUBEBUILDER_ASSETS
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "exhaustive or not exhaustive" tests/faults

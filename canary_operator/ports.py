@@ -9,15 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from canary_operator.domain.errors import HostConflictError
+from canary_operator.domain.errors import InvalidRolloutError
 from canary_operator.domain.loans import FINALIZER, Loan
 from canary_operator.domain.looks import Stretch
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
-from canary_operator.domain.reference import Reference, Template
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.target import ReferenceTarget, RouteTarget, TrackTarget
+from canary_operator.domain.target import Bounds, ReferenceTarget, RouteTarget, TrackTarget
+from canary_operator.domain.workload import Reference, Template
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,7 +110,7 @@ class Rollouts(Protocol):
 
 
 class Workloads(Protocol):
-    """Deployments, Services and the records of what they are built from."""
+    """Deployments, their autoscalers, Services, and the records of what they are built from."""
 
     def track(self, rollout: Rollout, track: str) -> TrackState:
         """Return the Deployment of track `stable` or `canary` and its pods, as last seen."""
@@ -152,6 +152,14 @@ class Workloads(Protocol):
         """
         ...
 
+    async def try_autoscaler(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Ask the API server whether it takes the autoscalers of `spec`, if any; change nothing.
+
+        Raises:
+            InvalidSpecError: it would not; the message is the server's.
+        """
+        ...
+
     async def remember(self, rollout: Rollout, accepted: Accepted) -> None:
         """Record what was accepted: new, or other settings or a higher number of a known one.
 
@@ -173,8 +181,24 @@ class Workloads(Protocol):
     ) -> bool:
         """Make the Deployment of `track` run `target`; return whether something was written.
 
+        Where its autoscaler has the word, the number of pods stays as it is.
+
         Raises:
             InvalidTemplateError, NameConflictError, DriftConflictError, ForbiddenError,
+            UnavailableError.
+        """
+        ...
+
+    async def ensure_autoscaler(
+        self, rollout: Rollout, track: str, bounds: Bounds | None, spec: RolloutSpec
+    ) -> bool:
+        """Give the Deployment of `track` an autoscaler, or take it away where `bounds` is None.
+
+        Returns:
+            Whether something was written.
+
+        Raises:
+            InvalidSpecError, NameConflictError, DriftConflictError, ForbiddenError,
             UnavailableError.
         """
         ...
@@ -195,8 +219,14 @@ class Workloads(Protocol):
 class TrafficRouter(Protocol):
     """Whatever splits requests between stable and canary."""
 
-    def state(self, rollout: Rollout) -> RouteState:
-        """Return what the router was told, as last seen."""
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
+        """Return what the router was told, as last seen.
+
+        Args:
+            rollout: Whose route it is.
+            spec: Its spec in force, which says whom the canary is for; None where no weight is
+                asked about.
+        """
         ...
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
@@ -204,14 +234,16 @@ class TrafficRouter(Protocol):
 
         Raises:
             HostConflictError: another object claims a host on the same gateway.
+            RouteMissingError: somebody else's object is to be split and cannot be.
         """
         ...
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
-        """Return which host of the spec in force is left to another rollout, if one is.
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:
+        """Return what of the spec in force the router cannot follow now, if anything.
 
-        Two may have been accepted at the same moment. `set` leaves out what is contested, and the
-        rollout is woken when it may have it.
+        A host may be left to another rollout, as two may have been accepted at the same moment, or
+        somebody else's object may have changed. `set` leaves it out, and the rollout is woken when
+        it may have it.
         """
         ...
 

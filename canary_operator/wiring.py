@@ -18,6 +18,7 @@ from canary_operator.adapters.cluster.followed import Followed, catch_up
 from canary_operator.adapters.cluster.handover import ClusterHandover
 from canary_operator.adapters.cluster.leases import Lease
 from canary_operator.adapters.cluster.resources import (
+    AUTOSCALERS,
     DEPLOYMENTS,
     DESTINATION_RULES,
     PODS,
@@ -30,7 +31,7 @@ from canary_operator.adapters.cluster.rollouts import ClusterRollouts
 from canary_operator.adapters.cluster.workloads import ClusterWorkloads
 from canary_operator.adapters.metrics.prometheus import PrometheusMetrics, PrometheusSettings
 from canary_operator.adapters.telemetry.operator import OperatorTelemetry
-from canary_operator.adapters.traffic import build_router
+from canary_operator.adapters.traffic import build_lenders, build_router
 from canary_operator.controller.filling import Filling
 from canary_operator.controller.health import Health, no_endless_tick, unless
 from canary_operator.controller.leadership.election import Election
@@ -40,6 +41,7 @@ from canary_operator.controller.login import Login, login_with
 from canary_operator.controller.operator import Address, Parts, run
 from canary_operator.controller.relisting import Relisting
 from canary_operator.controller.tracing import trace
+from canary_operator.domain.loans import DEPLOYMENT
 from canary_operator.domain.situation import Settings
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
@@ -68,6 +70,7 @@ def followed(caches: Caches) -> tuple[Followed, ...]:
         Followed(SERVICES, caches.services),
         Followed(PODS, caches.pods),
         Followed(VIRTUAL_SERVICES, caches.virtual_services),
+        Followed(AUTOSCALERS, caches.autoscalers, optional=True),
         Followed(DESTINATION_RULES, caches.destination_rules, optional=True),
     )
 
@@ -101,7 +104,10 @@ def build(options: Options, configuration: Configuration) -> Parts:
         router=build_router(client, caches, settings, options.namespaces, wake),
         metrics=metrics,
         events=events,
-        lenders={"Deployment": WayBack(ClusterHandover(client, caches), now)},
+        lenders={
+            **build_lenders(client, caches, settings),
+            DEPLOYMENT: WayBack(ClusterHandover(client, caches), now),
+        },
     )
     ticker = Ticker(ports, settings, checks, now, telemetry)
     scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)

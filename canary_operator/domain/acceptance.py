@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from canary_operator.domain.durations import format_duration
-from canary_operator.domain.errors import InvalidSpecError, TrialUnderWayError
+from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.figures import number
 from canary_operator.domain.hosts import check_hosts, own_hosts
 from canary_operator.domain.promql import QueryTemplateError, template_variables
-from canary_operator.domain.reference import check_reference, read_pods
 from canary_operator.domain.situation import Settings
 from canary_operator.domain.spec import RolloutSpec, check_name, parse_spec
 from canary_operator.domain.split import PodRatio, split_of, stable_pods_for, steps_of
+from canary_operator.domain.workload import check_workload, read_pods
 
 NOT_SETTINGS = frozenset({"template", "replicas", "paused"})
 """Fields that the record of an accepted spec leaves out: the template has its own place, and a
@@ -58,7 +58,7 @@ def check_followed(spec: RolloutSpec, *, name: str, namespace: str, settings: Se
     _check_queries_allowed(spec, namespace, settings)
     _check_query_variables(spec)
     if spec.workload_ref is not None:
-        check_reference(name, spec.workload_ref)
+        check_workload(name, spec.workload_ref)
     if spec.has_pods:
         check_named_ports(spec)
 
@@ -182,29 +182,6 @@ def check_router(spec: RolloutSpec, recorded: Mapping[str, Any], *, splits: bool
             "stay and go on. Give the new way to a CanaryRollout of another name, or delete this "
             "one first."
         )
-
-
-def check_group(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
-    """Refuse another `strategy.match` for a canary on trial: its checks were about other requests.
-
-    Args:
-        settings: Of the wanted spec, as written.
-        recorded: Those that the canary was accepted with.
-
-    Raises:
-        TrialUnderWayError: says what to do instead.
-    """
-    if _match_of(settings) != _match_of(recorded):
-        raise TrialUnderWayError(
-            "spec.strategy.match may not change while a canary is on trial: it would get other "
-            "requests than those that its checks were about. Abort or promote it before, or "
-            "change the template as well, which begins at the first step."
-        )
-
-
-def _match_of(settings: Mapping[str, Any]) -> Any:
-    strategy = settings.get("strategy")
-    return (strategy.get("match") or None) if isinstance(strategy, Mapping) else None
 
 
 def doubts_about(spec: RolloutSpec) -> Iterator[str]:

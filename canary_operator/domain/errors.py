@@ -4,6 +4,7 @@ CanaryOperatorError
 ├── InvalidRolloutError          the wish is wrong: nothing was changed, the user has to act
 │   ├── InvalidSpecError         a field of the spec
 │   │   ├── RefusedRouteError    the API server refused the route            (may heal)
+│   │   ├── RouteMissingError    a VirtualService that is not as it is said to be (may heal)
 │   │   └── TrialUnderWayError   not while a canary is on trial            (may heal)
 │   ├── InvalidTemplateError     the API server refused the pod template
 │   ├── HostNotAllowedError      a host that the admin did not allow
@@ -40,6 +41,8 @@ class InvalidRolloutError(CanaryOperatorError):
     reason: ClassVar[Reason] = Reason.INVALID_SPEC
     heals: ClassVar[bool] = False
     """Whether it may go away without an edit of the CanaryRollout."""
+    is_watched: bool = False
+    """Whether the rollout is woken when that may have changed, so nobody has to ask again."""
 
 
 class InvalidSpecError(InvalidRolloutError):
@@ -50,6 +53,13 @@ class RefusedRouteError(InvalidSpecError):
     """The API server, or a webhook behind it, refused what the router would write."""
 
     heals = True  # a webhook may change
+
+
+class RouteMissingError(InvalidSpecError):
+    """The user's own VirtualService lacks what is to be split, or is not there."""
+
+    heals = True  # when it is mended
+    is_watched = True
 
 
 class TrialUnderWayError(InvalidSpecError):
@@ -80,7 +90,6 @@ class HostConflictError(InvalidRolloutError):
     def __init__(self, message: str, *, is_watched: bool = False) -> None:
         super().__init__(message)
         self.is_watched = is_watched
-        """Whether the rollout is woken when that may have changed, so nobody has to ask again."""
 
 
 class NameConflictError(InvalidRolloutError):

@@ -13,8 +13,10 @@ from canary_operator.domain.judge import Judged, judge
 from canary_operator.domain.loans import loans_of, with_loans
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.scaling import load_seen
 from canary_operator.domain.situation import CheckResult, Situation, step_index
 from canary_operator.domain.status import CheckRecord, Verdict, WorkloadRecord, verdict_of
+from canary_operator.domain.steps import asks_a_person, step_is_done
 
 PROGRESS_GRAIN = 10
 """More pods are recorded as progress at most this often in one progress deadline: each record
@@ -44,8 +46,7 @@ def with_attempt(at: Situation, **changes: Any) -> Situation:
 
 def forget_rejection_of_another(at: Situation) -> Situation:
     """A rejection ends as soon as another revision is wanted."""
-    rejected = at.status.rejected_revision
-    if rejected and at.wanted and at.wanted.revision != rejected:
+    if at.status.rejected_revision not in {None, at.wanted_revision}:
         return with_status(at, rejected_revision=None)
     return at
 
@@ -79,14 +80,16 @@ def restart_hold_after_drift(at: Situation) -> Situation:
     if at.now - recorded < HOLD_GRAIN:
         return at  # a router that cannot be told would have it recorded at every look
     at = with_status(at, weight_applied_at=at.now)
-    return with_attempt(at, hold_started_at=at.now, last_check=None)
+    return with_attempt(at, hold_started_at=at.now, last_check=None, step_passed_at=None)
 
 
 def follow_edited_steps(at: Situation) -> Situation:
     """Find the present step again in a strategy that was edited."""
     if at.status.phase not in IN_STEPS:
         return at
-    return with_status(at, step=step_index(at))
+    index = step_index(at)
+    at = at if index == at.status.step else with_attempt(at, step_passed_at=None)
+    return with_status(at, step=index)
 
 
 def note_capacity(at: Situation) -> Situation:
@@ -110,7 +113,8 @@ def _begin_stay_with_pods(at: Situation) -> Situation:
     if not at.attempt.awaits_pods or at.status.phase not in IN_STEPS or at.weight == 0:
         return at
     at = with_status(at, weight_applied_at=at.now)
-    return with_attempt(at, hold_started_at=at.now, last_check=None, awaits_pods=None)
+    begins = {"hold_started_at": at.now, "last_check": None, "step_passed_at": None}
+    return with_attempt(at, **begins, awaits_pods=None)
 
 
 def pods_to_keep(at: Situation) -> int:
@@ -165,7 +169,8 @@ def _note_found(at: Situation, check: CheckResult) -> Situation:
     match verdict:
         case Verdict.FAIL:
             at = with_status(at, failed_checks=status.failed_checks + 1)
-            return with_attempt(at, hold_started_at=at.now, approved_step=None)
+            undone = {"approved_step": None, "step_passed_at": None}
+            return with_attempt(at, hold_started_at=at.now, **undone)
         case Verdict.PASS if _is_progress(at, before):
             return with_status(at, progressed_at=at.now)
         case _:
@@ -213,6 +218,22 @@ def note_workload(at: Situation) -> Situation:
     return at
 
 
+def note_step_passed(at: Situation) -> Situation:
+    """Remember that a step passed, where a person has the word from then on."""
+    if at.status.phase not in IN_STEPS:
+        return at
+    before = at.attempt.step_passed_at
+    if not asks_a_person(at):
+        return at if before is None else with_attempt(at, step_passed_at=None)
+    return with_attempt(at, step_passed_at=at.now) if before is None and step_is_done(at) else at
+
+
+def note_load(at: Situation) -> Situation:
+    """Remember the pods that the full load takes, where autoscalers tell."""
+    seen = load_seen(at)
+    return at if seen == at.status.full_load else with_status(at, full_load=seen)
+
+
 FACTS: tuple[Callable[[Situation], Situation], ...] = (
     forget_rejection_of_another,
     note_removed_request,
@@ -223,4 +244,6 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     note_capacity,
     note_check,
     note_workload,
+    note_step_passed,
+    note_load,
 )

@@ -40,13 +40,27 @@ Borrows = Callable[[RolloutSpec], Iterable[Loan]]
 """Says what one field of a spec borrows."""
 
 
+DEPLOYMENT = "Deployment"
+
+
 def _deployment(spec: RolloutSpec) -> Iterator[Loan]:
-    """The Deployment that the pods are taken from, with the Service that leads to it."""
+    """Yield the Deployment that the pods are taken from, with the Service that leads to it."""
     if spec.workload_ref is not None:
-        yield Loan(kind=spec.workload_ref.kind, name=spec.workload_ref.name)
+        yield Loan(kind=DEPLOYMENT, name=spec.workload_ref.name)
 
 
-BORROWERS: tuple[Borrows, ...] = (_deployment,)
+VIRTUAL_SERVICE = "VirtualService"
+
+
+def _routes(spec: RolloutSpec) -> Iterator[Loan]:
+    """Yield the routes of the user's VirtualService, by name; all of it where they have none."""
+    reference = spec.traffic.virtual_service
+    if reference is not None:
+        for route in reference.routes or (None,):
+            yield Loan(kind=VIRTUAL_SERVICE, name=reference.name, part=route)
+
+
+BORROWERS: tuple[Borrows, ...] = (_routes, _deployment)
 
 
 def loans_of(spec: RolloutSpec) -> tuple[Loan, ...]:

@@ -145,6 +145,9 @@ def _weight_changed(action: Raise | Lower, before: Situation, after: Situation) 
     if before.status.phase not in ON_TRIAL:  # the router had missed the end of the trial
         words = f"Revision {revision} has no traffic any more: {change}."
         return Notice("Normal", Reason.WEIGHT_CHANGED, words)
+    if before.route.broken:
+        words = f"The route of revision {revision} cannot be told a weight: {change}."
+        return Notice("Warning", Reason.ROUTER_UNAVAILABLE, words)
     trouble = f" ({before.canary.trouble})" if before.canary.trouble else ""
     words = f"Too few pods of revision {revision} are available{trouble}: {change}."
     return Notice("Warning", Reason.CANARY_UNAVAILABLE, words)

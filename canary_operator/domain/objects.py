@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from canary_operator.domain.spec.autoscaling import Autoscaling
+from canary_operator.domain.spec.schema import plain
 from canary_operator.domain.spec.service import ServicePort
 
 GROUP = "canary-operator.dev"
@@ -93,7 +95,7 @@ def metadata(
 
 
 def deployment(
-    owner: Owner, track: str, *, revision: str, template: Mapping[str, Any], replicas: int
+    owner: Owner, track: str, *, revision: str, template: Mapping[str, Any], replicas: int | None
 ) -> dict[str, Any]:
     """Return the Deployment of one track.
 
@@ -102,8 +104,9 @@ def deployment(
         track: `stable` or `canary`.
         revision: Identity of `template`.
         template: The pod template as the user wrote it.
-        replicas: Pods.
+        replicas: Pods; None where an autoscaler has the word.
     """
+    size = {} if replicas is None else {"replicas": replicas}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -114,11 +117,41 @@ def deployment(
             annotations={REVISION: revision},
         ),
         "spec": {
-            "replicas": replicas,
+            **size,
             "selector": {"matchLabels": _selector(owner, track)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": dict(_STRATEGIES[track])},
             "revisionHistoryLimit": _OLD_REPLICA_SETS,
             "template": _pod_template(owner, track, revision, template),
+        },
+    }
+
+
+def autoscaler(
+    owner: Owner, track: str, *, least: int, most: int, scaling: Autoscaling
+) -> dict[str, Any]:
+    """Return the HorizontalPodAutoscaler of one track.
+
+    Args:
+        owner: The rollout.
+        track: `stable` or `canary`.
+        least: Pods below which it must not go now.
+        most: Pods beyond which it must not go.
+        scaling: What it follows, and how fast.
+    """
+    name = track_name(owner.name, track)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    metrics = {"metrics": without_nulls(plain(scaling.metrics))} if scaling.metrics else {}
+    behavior = {"behavior": without_nulls(plain(scaling.behavior))} if scaling.behavior else {}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(owner, name, labels={TRACK_LABEL: track}),
+        "spec": {
+            "scaleTargetRef": target,
+            "minReplicas": least,
+            "maxReplicas": most,
+            **metrics,
+            **behavior,
         },
     }
 

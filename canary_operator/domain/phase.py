@@ -81,6 +81,9 @@ IN_STEPS = frozenset({Phase.PROGRESSING, Phase.PAUSED})
 ON_TRIAL = IN_STEPS | {Phase.PROMOTING}
 """Phases in which a revision is judged and can still be rejected."""
 
+UNDER_WAY = ON_TRIAL | {Phase.ROLLING_BACK}
+"""Phases in which a rollout has not ended."""
+
 
 def next_phase(phase: Phase, trigger: Trigger) -> Phase:
     """Return the phase that `trigger` leads to.

@@ -22,7 +22,8 @@ from canary_operator.domain.actions import (
 )
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase, Trigger, next_phase
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.situation import Situation
+from canary_operator.domain.scaling import load_at_start
+from canary_operator.domain.situation import Situation, full_load
 from canary_operator.domain.status import (
     Attempt,
     HistoryEntry,
@@ -120,6 +121,7 @@ def _start(action: Start, at: Situation) -> RolloutStatus:
         weight_applied_at=None,
         progressed_at=at.now,
         failed_checks=0,
+        full_load=load_at_start(at),
         traffic_off_at=_traffic_off_at(at, 0),
         attempt=Attempt(started_at=at.now),
         metrics=(),
@@ -135,6 +137,7 @@ def _raise(action: Raise, at: Situation) -> RolloutStatus:
             "step": action.step,
             "weight": action.weight,
             "weight_applied_at": at.now,
+            "full_load": full_load(at) if at.spec.autoscaling else None,
             "traffic_off_at": None,
             **changes,
         }
@@ -151,6 +154,7 @@ def _raise(action: Raise, at: Situation) -> RolloutStatus:
         peak_available=at.canary_available or action.pods,
         hold_started_at=at.now,
         last_check=None,
+        step_passed_at=None,
         short_of_pods_since=None,
         awaits_pods=True if counted and missing else None,
         in_first_step=True if counted and first else None,
@@ -167,7 +171,8 @@ def _lower(weight: int, at: Situation) -> RolloutStatus:
     )
     if at.status.phase not in ON_TRIAL:
         return status
-    return _attempt(at, status, hold_started_at=at.now, last_check=None, short_of_pods_since=None)
+    begins = {"hold_started_at": at.now, "last_check": None, "step_passed_at": None}
+    return _attempt(at, status, **begins, short_of_pods_since=None)
 
 
 def _resume(at: Situation) -> RolloutStatus:
@@ -230,16 +235,15 @@ def spares_traffic(action: RollBack, at: Situation) -> bool:
     abort, or wants stable again, is obeyed; and where no pod is wanted, none is waited for. What
     the router does not give any more is not given again to a revision that is rejected.
     """
-    forced = action.trigger is not Trigger.FAILED or at.spec.replicas == 0
+    forced = action.trigger is not Trigger.FAILED or at.spec.least_replicas == 0
     taken = (at.route.weight or 0) < at.weight
     needed = at.stable.ready == 0 and at.canary.ready > 0
     return needed and at.weight > 0 and not forced and not taken
 
 
 def _finish_roll_back(at: Situation) -> RolloutStatus:
-    wanted = at.wanted.revision if at.wanted else None
     rejected = at.status.rejected_revision
-    still_wanted = rejected is not None and wanted == rejected
+    still_wanted = rejected is not None and at.wanted_revision == rejected
     trigger = Trigger.STABLE_RESTORED if still_wanted else Trigger.WANTED_AGAIN
     gone = _no_canary(at)
     if still_wanted:  # what rejected it stays readable

@@ -7,6 +7,7 @@ order.
 from canary_operator.domain.actions import RollBack
 from canary_operator.domain.phase import Trigger
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.scaling import stable_pods
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.domain.steps import (
@@ -84,7 +85,7 @@ def roll_back_past_deadline(at: Situation) -> RollBack | None:
 
     A router that cannot be told is no fault of the canary, and its condition says so.
     """
-    if not is_overdue(at) or not at.route.exists:
+    if not is_overdue(at) or not at.route.can_be_raised:
         return None
     short = (at.canary_available or 0) < pods_ahead(at)
     if short or not full_weight(at) or last_check_passed(at):
@@ -106,7 +107,7 @@ def roll_back_when_stable_does_not_come_up(at: Situation) -> RollBack | None:
     """A promotion that stable's pods do not follow is undone."""
     if not is_overdue(at):
         return None
-    if guarded_since(at) and at.stable.serves(at.status.canary_revision, at.spec.replicas):
+    if guarded_since(at) and at.stable.serves(at.status.canary_revision, stable_pods(at)):
         message = (
             "Both versions failed while promoting, and no request since then says that it ended."
         )
@@ -114,6 +115,6 @@ def roll_back_when_stable_does_not_come_up(at: Situation) -> RollBack | None:
     trouble = f": {at.stable.trouble}" if at.stable.trouble else ""
     message = (
         f"Stable did not come up with the new template: {at.stable.available} of "
-        f"{at.spec.replicas} pods are available, {at.stable.updated} are updated{trouble}."
+        f"{stable_pods(at)} pods are available, {at.stable.updated} are updated{trouble}."
     )
     return RollBack(Trigger.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, message)

@@ -35,6 +35,7 @@ from canary_operator.domain.rollbacks import (
     roll_back_when_both_fail_for_long,
     roll_back_when_stable_does_not_come_up,
 )
+from canary_operator.domain.scaling import stable_pods
 from canary_operator.domain.situation import Situation, next_step
 from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
@@ -51,17 +52,12 @@ from canary_operator.domain.steps import (
 Rule = Callable[[Situation], Action | Answer | None]
 
 
-def wanted_revision(at: Situation) -> str | None:
-    """Return the revision that the spec in force asks for."""
-    return at.wanted.revision if at.wanted else None
-
-
 # The first revision.
 
 
 def bring_up_first_revision(at: Situation) -> Action | None:
     """A rollout without a stable revision takes the wanted one as stable."""
-    revision = wanted_revision(at)
+    revision = at.wanted_revision
     return Initialize(revision) if revision else None
 
 
@@ -72,14 +68,14 @@ def adopt_running_stable(at: Situation) -> Action | None:
 
 def follow_first_revision(at: Situation) -> Action | None:
     """A newer template replaces one that never came up: nothing serves yet."""
-    revision = wanted_revision(at)
+    revision = at.wanted_revision
     changed = revision is not None and revision != at.status.stable_revision
     return Initialize(revision) if changed and revision else None
 
 
 def serve_when_stable_is_available(at: Situation) -> Action | None:
     """The first revision serves as soon as all of its pods are available."""
-    served = at.stable.serves(at.status.stable_revision, at.spec.replicas)
+    served = at.stable.serves(at.status.stable_revision, stable_pods(at))
     return ServeStable() if served else None
 
 
@@ -88,19 +84,19 @@ def serve_when_stable_is_available(at: Situation) -> Action | None:
 
 def start_new_revision(at: Situation) -> Action | None:
     """A revision that is neither stable nor rejected goes on trial."""
-    revision = wanted_revision(at)
+    revision = at.wanted_revision
     known = {None, at.status.stable_revision, at.status.rejected_revision}
     return None if revision in known else Start(revision or "", Trigger.NEW_REVISION)
 
 
 def revert_to_stable(at: Situation) -> Action | None:
     """The stable template is wanted again: whatever else is going on ends."""
-    return Revert() if wanted_revision(at) == at.status.stable_revision else None
+    return Revert() if at.wanted_revision == at.status.stable_revision else None
 
 
 def start_over_with_newer_revision(at: Situation) -> Action | None:
     """A newer template replaces the canary, from the first step."""
-    revision = wanted_revision(at)
+    revision = at.wanted_revision
     if revision in {None, at.status.stable_revision, at.status.canary_revision}:
         return None
     return Start(revision or "", Trigger.NEW_REVISION)
@@ -108,7 +104,7 @@ def start_over_with_newer_revision(at: Situation) -> Action | None:
 
 def undo_promotion_when_stable_is_wanted(at: Situation) -> Action | None:
     """While promoting, stable was touched already, so a revert has to set it back."""
-    if wanted_revision(at) != at.status.stable_revision:
+    if at.wanted_revision != at.status.stable_revision:
         return None
     return RollBack(Trigger.REVERTED, Reason.REVERTED, "The stable template was applied again.")
 
@@ -148,6 +144,14 @@ def stop_share_beyond_weight(at: Situation) -> Action | None:
     return Lower(0) if beyond else None
 
 
+def stop_traffic_on_broken_route(at: Situation) -> Action | None:
+    """What cannot be told in full is told nothing but to stop: stable serves until it is mended.
+
+    The traffic comes back as a raise to what was reached.
+    """
+    return Lower(0) if at.weight > 0 and at.route.broken else None
+
+
 def shed_weight_to_capacity(at: Situation) -> Action | None:
     """Pods that stay away take their share of the requests with them.
 
@@ -163,7 +167,7 @@ def shed_weight_to_capacity(at: Situation) -> Action | None:
     if at.now - since < CAPACITY_PATIENCE and not rising:
         return None
     steps = at.spec.strategy.resolved_steps
-    return Lower(carried_weight(at.spec.replicas, available, steps, up_to=at.weight - 1))
+    return Lower(carried_weight(at.split.replicas, available, steps, up_to=at.weight - 1))
 
 
 # One step forward.
@@ -180,7 +184,7 @@ def stop_or_resume_raises(at: Situation) -> Action | None:
 def raise_weight(at: Situation) -> Action | None:
     """Raise to the next step, when it was earned and enough pods carry it."""
     coming = next_raise(at)
-    if coming is None or at.status.phase is Phase.PAUSED or not at.route.exists:
+    if coming is None or at.status.phase is Phase.PAUSED or not at.route.can_be_raised:
         return None
     step, weight = coming
     least = pods_before_raise(at, weight)
@@ -208,7 +212,7 @@ def finish_promotion(at: Situation) -> Action | None:
     """
     if guarded_since(at) is not None:
         return None
-    done = at.stable.serves(at.status.canary_revision, at.spec.replicas)
+    done = at.stable.serves(at.status.canary_revision, stable_pods(at))
     return FinishPromotion() if done else None
 
 
@@ -222,7 +226,7 @@ def return_spared_traffic(at: Situation) -> Action | None:
     last = at.status.history[0] if at.status.history else None
     asked = last is not None and last.reason in {Reason.ABORTED, Reason.REVERTED}
     taken = (at.route.weight or 0) < at.weight
-    over = at.stable.ready > 0 or at.spec.replicas == 0
+    over = at.stable.ready > 0 or at.spec.least_replicas == 0
     return Lower(0) if at.weight > 0 and (over or asked or taken) else None
 
 
@@ -232,7 +236,7 @@ def finish_roll_back(at: Situation) -> Action | None:
     if not restored or at.weight > 0 or at.route.weight:
         return None
     known = {at.status.stable_revision, at.status.rejected_revision}
-    another = wanted_revision(at) not in known
+    another = at.wanted_revision not in known
     ends = scale_down_at(at)
     drained = traffic_drained(at) if another else ends is None or at.now >= ends
     return FinishRollBack() if drained else None
@@ -245,6 +249,7 @@ _CLIMB: tuple[Rule, ...] = (
     start_over_with_newer_revision,
     stop_traffic_without_pods,
     stop_share_beyond_weight,
+    stop_traffic_on_broken_route,
     roll_back_on_proven_harm,
     roll_back_on_failed_checks,
     roll_back_when_both_fail_for_long,
@@ -269,6 +274,7 @@ RULES: Mapping[Phase | None, tuple[Rule, ...]] = {
         undo_promotion_when_stable_is_wanted,
         stop_traffic_without_pods,
         stop_share_beyond_weight,
+        stop_traffic_on_broken_route,
         roll_back_on_proven_harm,
         roll_back_on_failed_checks,
         roll_back_when_both_fail_for_long,

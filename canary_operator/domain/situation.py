@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from canary_operator.domain.foreign_text import LONGEST_MESSAGE, one_line
+from canary_operator.domain.phase import UNDER_WAY
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.reference import Reference
 from canary_operator.domain.requests import Request
 from canary_operator.domain.spec import RolloutSpec, Step
 from canary_operator.domain.split import Split, split_of, steps_of
 from canary_operator.domain.status import Attempt, RolloutStatus
+from canary_operator.domain.workload import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,18 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class ScalerState:
+    """The autoscaler of one Deployment, as last seen."""
+
+    least: int
+    """Pods below which it does not go: its floor."""
+    most: int
+    """Pods beyond which it does not go."""
+    desired: int = 0
+    """Pods that it asked for last; 0 before it decided anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrackState:
     """One Deployment and its pods, as last seen."""
 
@@ -60,6 +73,8 @@ class TrackState:
     """Revision of the template that was last applied."""
     replicas: int = 0
     """Pods asked for."""
+    scaler: ScalerState | None = None
+    """The autoscaler that we gave it."""
     current: bool = False
     """Whether the counts below speak of what was last applied."""
     pods: int = 0
@@ -69,6 +84,11 @@ class TrackState:
     available: int = 0
     trouble: str | None = None
     """What keeps a pod from being available, where the pods say so."""
+
+    @property
+    def asked(self) -> int:
+        """Pods that the rollout asked for: those of an autoscaler beyond its floor are its own."""
+        return self.replicas if self.scaler is None else self.scaler.least
 
     def available_of(self, revision: str | None) -> int | None:
         """Return how many pods of `revision` are available at least; None while unknown.
@@ -100,8 +120,15 @@ class RouteState:
     rejected: str | None = None
     """Revision that a rollback took the traffic from: the mark that outlives a crash."""
     rejected_because: Reason | None = None
+    broken: bool = False
+    """Whether it is somebody else's and not what the spec needs, so that no weight can be given."""
     hosts: frozenset[str] = field(default=frozenset(), compare=False)
     """Full names of what is routed; no decision depends on it, only what may go on."""
+
+    @property
+    def can_be_raised(self) -> bool:
+        """Whether it is there and can be told any weight."""
+        return self.exists and not self.broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +167,8 @@ class Situation:
     status: RolloutStatus
     wanted: Wanted | None
     """None when no spec was ever accepted."""
+    asked: str | None = None
+    """Revision of a newer spec that is not followed yet; None where the newest one is."""
     problem: Problem | None = None
     """Why the newest spec is not followed, or why the surroundings do not let us."""
     request: Request | None = None
@@ -165,9 +194,21 @@ class Situation:
         return self.wanted.spec
 
     @property
+    def wanted_revision(self) -> str | None:
+        """The revision to get to; None when no spec was ever accepted.
+
+        Where a newer spec asks for what was rejected, nothing else is tried until that spec is
+        followed: what was wanted in between would end the rejection.
+        """
+        rejected = self.status.rejected_revision
+        if rejected is not None and self.asked == rejected:
+            return rejected
+        return self.wanted.revision if self.wanted else None
+
+    @property
     def split(self) -> Split:
         """What weights mean in pods."""
-        return split_of(self.spec)
+        return split_of(self.spec, full_load(self))
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -188,6 +229,19 @@ class Situation:
     def canary_available(self) -> int | None:
         """Available pods of the canary revision at least; None while unknown."""
         return self.canary.available_of(self.status.canary_revision)
+
+
+def full_load(at: Situation) -> int:
+    """Return the pods for all requests: `replicas`, or what autoscalers showed to be needed.
+
+    While the canary gets nothing, stable's autoscaler shows it.
+    """
+    scaling = at.spec.autoscaling
+    if scaling is None:
+        return at.spec.replicas
+    recorded = at.status.full_load if at.status.phase in UNDER_WAY else None
+    shown = at.stable.replicas if at.weight == 0 or recorded is None else 0
+    return min(max(scaling.min_replicas, recorded or 0, shown), scaling.max_replicas)
 
 
 def step_index(at: Situation) -> int:

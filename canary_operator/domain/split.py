@@ -109,10 +109,15 @@ class PodRatio:
         return _ALL * pods // (self.replicas + pods) if pods else 0
 
 
-def split_of(spec: RolloutSpec) -> Split:
-    """Return what weights mean in pods, with the router that a spec names."""
-    counted = spec.traffic.replicas is not None
-    return PodRatio(spec.replicas) if counted else Routed(spec.replicas)
+def split_of(spec: RolloutSpec, full_load: int | None = None) -> Split:
+    """Return what weights mean in pods, with the router that a spec names.
+
+    Args:
+        spec: The spec in force.
+        full_load: Pods for all requests; what the spec says where nothing else is known.
+    """
+    pods = spec.least_replicas if full_load is None else full_load
+    return PodRatio(pods) if spec.traffic.replicas is not None else Routed(pods)
 
 
 def steps_of(spec: RolloutSpec) -> tuple[Step, ...]:

@@ -148,6 +148,9 @@ class Attempt(Recorded):
     paused_by_request: bool = False
     approved_step: Count | None = None
     """Index of the step that a person approved."""
+    step_passed_at: Time | None = None
+    """When the step that waits for a person was held and passed. A later check that cannot tell
+    does not end the wait; one that fails does."""
     requests_hurt: Amount | None = None
     """Canary requests that failed or were given up, as far as checks counted them. Where windows
     overlap it is an estimate: each check adds its share of new seconds."""
@@ -191,6 +194,9 @@ class RolloutStatus(Recorded):
     progressed_at: Time | None = None
     """Latest progress, where the progress deadline counts from."""
     failed_checks: Count = 0
+    full_load: Count | None = None
+    """With autoscalers: pods that the full load takes, as far as known since the latest rollout
+    began."""
     traffic_off_at: Time | None = None
     """When the canary lost its traffic; its pods outlive that by `scaleDownDelay`."""
     attempt: Attempt | None = None

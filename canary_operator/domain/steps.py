@@ -52,6 +52,22 @@ def step_is_done(at: Situation) -> bool:
     return whole and held and last_check_passed(at)
 
 
+def asks_a_person(at: Situation) -> bool:
+    """Whether a person has the word once the present step is done."""
+    approved = at.attempt.approved_step == step_index(at)
+    return _is_promoted_by_hand(at) or (present_step(at).approval and not approved)
+
+
+def _is_promoted_by_hand(at: Situation) -> bool:
+    return at.spec.strategy.promotion == "Manual" and next_step(at) is None
+
+
+def _waits_for_a_person(at: Situation) -> bool:
+    """Whether the present step is done, or was: a night without requests does not end the wait."""
+    whole = full_weight(at) and at.attempt.short_of_pods_since is None
+    return step_is_done(at) or (whole and at.attempt.step_passed_at is not None)
+
+
 def pause_reason(at: Situation) -> Reason | None:
     """Return what stops raises, strongest first; None where nothing does."""
     if at.status.phase not in IN_STEPS:
@@ -67,8 +83,7 @@ def pause_reason(at: Situation) -> Reason | None:
 
 def awaits_promotion(at: Situation) -> bool:
     """Whether every step is done, and a person has the last word."""
-    manual = at.spec.strategy.promotion == "Manual"
-    return manual and next_step(at) is None and step_is_done(at)
+    return _is_promoted_by_hand(at) and _waits_for_a_person(at)
 
 
 def awaits_approval(at: Situation) -> bool:
@@ -76,10 +91,8 @@ def awaits_approval(at: Situation) -> bool:
 
     After the last step of a rollout that is promoted by hand, the request to promote says it all.
     """
-    if awaits_promotion(at):
-        return False
-    approved = at.attempt.approved_step == step_index(at)
-    return present_step(at).approval and step_is_done(at) and not approved
+    asked = asks_a_person(at) and not _is_promoted_by_hand(at)
+    return asked and _waits_for_a_person(at)
 
 
 def next_raise(at: Situation) -> tuple[int, int] | None:
@@ -96,11 +109,12 @@ def next_raise(at: Situation) -> tuple[int, int] | None:
 def _way_back(at: Situation) -> tuple[int, int] | None:
     """Return the raise to what was reached, as far as the steps still have it.
 
-    The first step may have a larger share meanwhile, as it asks for pods only. None where that
-    would be more than was earned: where pods are traffic, and a single one is too much.
+    Where edited steps begin above that, to the first of them: it asks for pods only. Where pods are
+    traffic, `replicas` moves the shares of steps, so what is past the first one is kept to what was
+    earned; None where a single pod is more than that.
     """
     weight, reached = present_step(at).weight, at.attempt.step_weight
-    if not at.attempt.in_first_step:
+    if at.split.pods_are_traffic and not at.attempt.in_first_step:
         weight = min(weight, reached)
     return (step_index(at), weight) if at.split.share(weight) <= weight else None
 

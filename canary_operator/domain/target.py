@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from canary_operator.domain.facts import pods_to_keep
 from canary_operator.domain.phase import IN_STEPS, Phase
 from canary_operator.domain.reasons import REASONS, Reason
-from canary_operator.domain.situation import Situation
+from canary_operator.domain.scaling import stable_floor
+from canary_operator.domain.situation import Situation, TrackState
 from canary_operator.domain.steps import (
     PROXY_DELAY,
     pods_ahead,
@@ -17,11 +18,22 @@ from canary_operator.domain.steps import (
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Between which numbers of pods an autoscaler decides."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrackTarget:
     """What one Deployment should run."""
 
     revision: str
-    replicas: int
+    replicas: int | None
+    """Pods; None where its autoscaler has the word."""
+    bounds: Bounds | None = None
+    """Of its autoscaler; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,26 @@ def target_of(at: Situation) -> Target:
 def _stable(at: Situation) -> TrackTarget | None:
     promoting = at.status.phase is Phase.PROMOTING
     revision = at.status.canary_revision if promoting else at.status.stable_revision
-    return TrackTarget(revision, at.spec.replicas) if revision else None
+    return _sized(at, at.stable, revision, stable_floor(at)) if revision else None
+
+
+def _sized(
+    at: Situation, track: TrackState, revision: str, pods: int, *, anew: bool = False
+) -> TrackTarget:
+    """Return a Deployment of `pods` pods, or of that many or more where there are autoscalers.
+
+    An autoscaler leaves a Deployment without pods alone, so the first ones are ours to ask for.
+    Where somebody deleted one, it begins with what its autoscaler wanted last.
+    """
+    scaling = at.spec.autoscaling
+    if scaling is None or pods == 0:
+        return TrackTarget(revision, pods)
+    floor = min(pods, scaling.max_replicas)
+    bounds = Bounds(floor, scaling.max_replicas)
+    if track.replicas > 0 and not anew:
+        return TrackTarget(revision, None, bounds)
+    lost = track.scaler.desired if track.scaler and not (track.exists or anew) else 0
+    return TrackTarget(revision, min(max(floor, lost), scaling.max_replicas), bounds)
 
 
 def _canary(at: Situation) -> TrackTarget | None:
@@ -75,9 +106,9 @@ def _canary(at: Situation) -> TrackTarget | None:
     if status.phase in IN_STEPS and status.canary_revision:
         return _canary_on_trial(at, status.canary_revision)
     if status.phase is Phase.PROMOTING and status.canary_revision:
-        kept = max(at.canary.replicas, pods_to_keep(at))
+        kept = max(at.canary.asked, pods_to_keep(at))
         replicas = pods_now(at) if _is_its_share(at) else kept
-        return TrackTarget(status.canary_revision, replicas)
+        return _sized(at, at.canary, status.canary_revision, replicas)
     ends = scale_down_at(at)
     drained = ends is None or at.now >= ends
     if status.phase is Phase.ROLLING_BACK or not drained:
@@ -93,8 +124,10 @@ def _canary_on_trial(at: Situation, revision: str) -> TrackTarget | None:
         return TrackTarget(revision, pods_now(at))
     # Never down within a step: a check that fails later does not make the pods superfluous that
     # the next raise was to need. What is more than that, nobody decided.
-    kept = at.canary.replicas if at.canary.revision == revision else 0
-    return TrackTarget(revision, max(pods_ahead(at), min(kept, pods_of_next_raise(at))))
+    anew = at.canary.revision != revision
+    kept = 0 if anew else at.canary.asked
+    pods = max(pods_ahead(at), min(kept, pods_of_next_raise(at)))
+    return _sized(at, at.canary, revision, pods, anew=anew)
 
 
 def _is_its_share(at: Situation) -> bool:
@@ -132,6 +165,6 @@ def _reference(at: Situation) -> ReferenceTarget | None:
     record, ref = at.status.workload, at.spec.workload_ref
     if record is None or ref is None or at.reference is None:
         return None
-    whole = at.stable.available >= at.spec.replicas
+    whole = at.stable.available >= stable_floor(at)
     due = whole and at.now >= record.replaced_at + PROXY_DELAY
     return ReferenceTarget(ref.name, record.replicas) if due and ref.scales_down else None

@@ -8,8 +8,8 @@ have too.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from canary_operator.domain.reference import Reference
 from canary_operator.domain.situation import TrackState
+from canary_operator.domain.workload import Reference
 
 
 class Step(Enum):

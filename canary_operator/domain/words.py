@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.scaling import stable_pods
 from canary_operator.domain.situation import Situation, step_index
 from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.domain.steps import (
@@ -56,7 +57,7 @@ def _trouble(text: str | None) -> str:
 
 
 def _initializing(at: Situation) -> str:
-    pods, revision = at.spec.replicas, at.status.stable_revision
+    pods, revision = stable_pods(at), at.status.stable_revision
     trouble = _trouble(at.stable.trouble)
     return f"First revision {revision}: waiting for {pods} available {_pods(pods)}{trouble}."
 
@@ -66,13 +67,13 @@ def _stable(at: Situation) -> str:
     if stable_is_available(at):
         then = f"; revision {next_one} goes on trial next" if next_one else ""
         return f"Revision {revision} serves everything{then}."
-    trouble, pods = _trouble(at.stable.trouble), _pods(at.spec.replicas)
-    return f"Revision {revision} has fewer than {at.spec.replicas} available {pods}{trouble}."
+    trouble, needed = _trouble(at.stable.trouble), stable_pods(at)
+    return f"Revision {revision} has fewer than {needed} available {_pods(needed)}{trouble}."
 
 
 def stable_is_available(at: Situation) -> bool:
     """Whether stable has the pods that the spec asks for."""
-    return at.stable.serves(at.status.stable_revision, at.spec.replicas)
+    return at.stable.serves(at.status.stable_revision, stable_pods(at))
 
 
 def goes_on_trial_next(at: Situation) -> str | None:
@@ -81,7 +82,7 @@ def goes_on_trial_next(at: Situation) -> str | None:
     It starts with the next tick. Until then stable serves, but it is not what the spec asks for,
     and a tool that looks in between must not take the rollout for done.
     """
-    wanted = at.wanted.revision if at.wanted else None
+    wanted = at.wanted_revision
     return None if wanted == at.status.stable_revision else wanted
 
 

@@ -15,7 +15,6 @@ from typing import Any
 from canary_operator.domain.acceptance import (
     asks_nothing_new,
     check_followed,
-    check_group,
     check_interval,
     check_router,
     check_shares,
@@ -27,17 +26,18 @@ from canary_operator.domain.acceptance import (
 )
 from canary_operator.domain.errors import (
     ForbiddenError,
-    HostConflictError,
     InvalidRolloutError,
     NotLeaderError,
     SurroundingsError,
 )
+from canary_operator.domain.group import check_group
 from canary_operator.domain.notices import Notice
-from canary_operator.domain.phase import ON_TRIAL
 from canary_operator.domain.reasons import Reason
+from canary_operator.domain.references import check_reference
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Problem, Settings, Wanted
 from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.status import RolloutStatus
 from canary_operator.engine.pods_from import PodSource
 from canary_operator.ports import Accepted, Key, Ports, Rollout
 
@@ -56,6 +56,8 @@ class Acceptance:
     wanted: Wanted | None
     problem: Problem | None = None
     retry_at: datetime | None = None
+    asked: str | None = None
+    """Revision of the newest spec, where that is not in force and has a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class _Remembered:
     pause: timedelta = FIRST_RETRY / 2
     """How long the last pause was, where the API server could not be asked."""
     revision: str = ""
-    """Of the spec."""
+    """Of the spec; also where it is refused, if it has a template."""
     pods: object = None
     """What the Deployment gave that the pods are taken from."""
 
@@ -105,6 +107,9 @@ class Acceptor:
         known = self._recall(rollout, now)
         if known is None:
             known = await self._examine(rollout, now)
+            if known.spec is None:
+                asked = self._source.revision(rollout) or _asked(rollout)
+                known = replace(known, revision=asked)
             known = replace(known, pods=self._source.given(rollout))
             self._memory[rollout.key] = known
         if known.spec is not None:
@@ -122,7 +127,7 @@ class Acceptor:
         if known.pods != self._source.given(rollout):
             return None
         expired = known.retry_at is not None and now >= known.retry_at
-        woken = isinstance(known.error, HostConflictError) and known.error.is_watched
+        woken = isinstance(known.error, InvalidRolloutError) and known.error.is_watched
         return None if expired or woken else known
 
     async def _examine(self, rollout: Rollout, now: datetime) -> _Remembered:
@@ -160,9 +165,13 @@ class Acceptor:
         if newest and newest.revision == revision and _is_recorded(newest, spec, settings):
             return spec
         if newest is not None:
-            check_router(spec, newest.settings, splits=self._splits(rollout))
-            if newest.revision == revision and _is_on_trial(rollout, revision):
-                check_group(settings, newest.settings)
+            splits = self._splits(rollout)
+            check_router(spec, newest.settings, splits=splits)
+            status = RolloutStatus.read(rollout.status)
+            under_way = status.canary_revision is not None
+            check_reference(settings, newest.settings, splits=splits, under_way=under_way)
+            on_trial = _record_of(records, status.canary_revision) or newest
+            check_group(settings, revision, status, on_trial.settings)
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
             check_target_ports(spec, stable.settings, stable.template)
@@ -170,8 +179,7 @@ class Acceptor:
             await self._ports.router.claim(rollout, spec)
         check_interval(spec, self._settings)
         await self._ports.metrics.try_out(key, spec)
-        if _record_of(records, revision) is None:
-            await self._ports.workloads.try_out(rollout, spec.template.raw)
+        await self._try_out(rollout, spec, records)
         number = newest.number + 1 if newest else 1
         accepted = Accepted(revision, spec.template.raw, settings, number)
         await self._ports.workloads.remember(rollout, accepted)
@@ -180,6 +188,16 @@ class Acceptor:
         facts = {"rollout": str(key), "revision": revision}
         logger.info("Spec accepted: revision=%s", revision, extra=facts)
         return spec
+
+    async def _try_out(
+        self, rollout: Rollout, spec: RolloutSpec, records: Sequence[Accepted]
+    ) -> None:
+        """Ask the API server about what it has not taken before."""
+        if _record_of(records, revision_of(spec.template.raw)) is None:
+            await self._ports.workloads.try_out(rollout, spec.template.raw)
+        before = records[0].settings.get("autoscaling") if records else None
+        if before != rollout.spec.get("autoscaling"):
+            await self._ports.workloads.try_autoscaler(rollout, spec)
 
     def _splits(self, rollout: Rollout) -> bool:
         under_way = rollout.status.get("canaryRevision") is not None
@@ -190,7 +208,7 @@ class Acceptor:
         problem = self._in_force(rollout, wanted).problem if wanted is not None else None
         if known.error is not None:
             problem = _quoted(known.error, heals=known.retry_at is not None)
-        return Acceptance(wanted, problem, known.retry_at)
+        return Acceptance(wanted, problem, known.retry_at, asked=known.revision or None)
 
     def last_accepted(self, rollout: Rollout) -> Wanted | None:
         """Return what was accepted last; None where nothing was."""
@@ -205,9 +223,11 @@ class Acceptor:
         settings = self._settings_for_what_runs(rollout)
         # Records say nothing of scale. Where stable was deleted, the refused spec knows best.
         sizes = [stable.replicas] if stable.exists else [rollout.spec.get("replicas", 1), 1]
-        for size in sizes:
+        scaled = newest.settings.get("autoscaling") is not None
+        for size in [None] if scaled else sizes:
+            sized = {"paused": paused} | ({} if size is None else {"replicas": size})
             with suppress(InvalidRolloutError):
-                spec = read_record(newest.settings, newest.template, replicas=size, paused=paused)
+                spec = read_record(newest.settings, newest.template, **sized)
                 check_followed(spec, name=key.name, namespace=key.namespace, settings=settings)
                 return Wanted(newest.revision, spec.without_pods())
         return None  # recorded by an operator with other rules; its pods are left alone
@@ -224,26 +244,28 @@ class Acceptor:
         return replace(self._settings, allowed_hosts=allowed, custom_queries=None)
 
 
+def _asked(rollout: Rollout) -> str:
+    template = rollout.spec.get("template")
+    with suppress(RecursionError):  # nested too deep, which is one reason to refuse it
+        return revision_of(template) if isinstance(template, Mapping) else ""
+    return ""
+
+
 def _quoted(error: InvalidRolloutError | SurroundingsError, *, heals: bool) -> Problem:
     return Problem.quoted(error.reason, error.message, heals=heals)
 
 
-def _route_of(settings: Mapping[str, Any]) -> tuple[object, object]:
-    """Return what the router makes its object from, beside ports."""
+def _route_of(settings: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what the router makes its objects from."""
     strategy = settings.get("strategy")
     focus = strategy.get("match") if isinstance(strategy, Mapping) else None
-    return settings.get("traffic"), focus
+    return settings.get("traffic"), settings.get("service"), focus
 
 
 def _is_recorded(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any]) -> bool:
     if newest.settings == settings:
         return True
     return asks_nothing_new(spec, newest.settings, newest.template)
-
-
-def _is_on_trial(rollout: Rollout, revision: str) -> bool:
-    status = rollout.status
-    return status.get("canaryRevision") == revision and status.get("phase") in ON_TRIAL
 
 
 def _record_of(records: Sequence[Accepted], revision: object) -> Accepted | None:

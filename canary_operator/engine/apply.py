@@ -41,21 +41,24 @@ class Part(StrEnum):
     RECORDS = "a ControllerRevision of {name}"
     STABLE = "Deployment {name}-stable"
     CANARY = "Deployment {name}-canary"
+    AUTOSCALERS = "a HorizontalPodAutoscaler of {name}"
     SERVICES = "a Service of {name}"
     ROUTE = "the route of {name}"
     REFERENCE = "the Deployment of spec.workloadRef of {name}"
 
     def wish_of(self, target: Target) -> object:
         """Return what a target asks of these objects; None where it asks nothing."""
-        match self:
-            case Part.CANARY if target.canary is not None and target.canary.replicas == 0:
-                return self  # nobody asks which template it has then
-            case Part.STABLE | Part.CANARY | Part.ROUTE | Part.REFERENCE:
-                return getattr(target, self.name.lower())
-            case Part.SERVICES:
-                return None if target.stable is None else self  # the rest follows from the spec
-            case Part.RECORDS:
-                return self
+        canary = target.canary
+        if self is Part.CANARY and canary is not None and canary.replicas == 0:
+            return self  # nobody asks which template it has then
+        asked: dict[Part, object] = {
+            Part.STABLE: target.stable,
+            Part.CANARY: canary,
+            Part.AUTOSCALERS: [one and one.bounds for one in (target.stable, canary)],
+            Part.ROUTE: target.route,
+            Part.SERVICES: None if target.stable is None else self,
+        }
+        return asked.get(self, self)  # what does not stand here follows from the spec
 
 
 async def carry_out(  # noqa: PLR0913 - what is known of the world comes from two sides
@@ -86,7 +89,7 @@ async def carry_out(  # noqa: PLR0913 - what is known of the world comes from tw
     target = decision.target
     if decision.traffic_first:
         error = await shaping.route(target.route)
-        if error is not None:
+        if error is not None and not shaping.is_told(target.route):
             decision = _not_taken(decision, at, error)
     recorded = await _record(decision.status, rollout, ports)
     if unsure and not recorded and _raises(target.route, at):
@@ -161,6 +164,12 @@ class _Shaping:
         self._note(Part.ROUTE, wrote)
         return None
 
+    def is_told(self, target: RouteTarget | None) -> bool:
+        """Whether the router has what it was told, though something beside it went wrong."""
+        state = self.ports.router.state(self.rollout, self.at.spec)
+        wanted = target and (target.weight, target.rejected)
+        return state.exists and (state.weight, state.rejected) == wanted
+
     async def everything(self, target: Target, *, traffic_done: bool) -> WriteError | None:
         """Deployments, then Services, then the router: capacity before traffic."""
         try:
@@ -196,7 +205,8 @@ class _Shaping:
         """
         stable = "stable", target.stable, Part.STABLE
         canary = "canary", target.canary, Part.CANARY
-        fewer = target.canary is not None and target.canary.replicas < self.at.canary.replicas
+        pods = target.canary.replicas if target.canary else None
+        fewer = pods is not None and pods < self.at.canary.replicas
         return (canary, stable) if fewer else (stable, canary)
 
     async def _records(self) -> None:
@@ -209,6 +219,19 @@ class _Shaping:
         self._note(Part.RECORDS, wrote)
 
     async def _track(self, track: str, target: TrackTarget, part: Part) -> None:
+        """An autoscaler goes before the pods that it would bring back, and comes after them."""
+        if target.bounds is None:
+            await self._autoscaler(track, target)
+        await self._deployment(track, target, part)
+        if target.bounds is not None:
+            await self._autoscaler(track, target)
+
+    async def _autoscaler(self, track: str, target: TrackTarget) -> None:
+        workloads, spec = self.ports.workloads, self.at.spec
+        wrote = await workloads.ensure_autoscaler(self.rollout, track, target.bounds, spec)
+        self._note(Part.AUTOSCALERS, wrote)
+
+    async def _deployment(self, track: str, target: TrackTarget, part: Part) -> None:
         workloads, name = self.ports.workloads, self.rollout.key.name
         records = workloads.records(self.rollout)
         record = next((r for r in records if r.revision == target.revision), None)
@@ -217,11 +240,11 @@ class _Shaping:
             self._note(part, wrote)
             return
         running = workloads.track(self.rollout, track)
-        if running.revision != target.revision or running.replicas != target.replicas:
+        if running.revision != target.revision or target.replicas not in {None, running.replicas}:
             raise RecordMissingError(name, target.revision, track)
 
     def _note(self, part: Part, wrote: bool) -> None:
-        if wrote:
+        if wrote and part not in self.written:
             self.written.append(part)
 
 

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from canary_operator.domain.acceptance import check_named_ports
-from canary_operator.domain.reference import (
+from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.status import RolloutStatus
+from canary_operator.domain.takeover import check_labels
+from canary_operator.domain.workload import (
     Reference,
     check_unchanged,
     may_mean_the_same,
     referenced_name,
     with_pods_of,
 )
-from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.status import RolloutStatus
-from canary_operator.domain.takeover import check_labels
 from canary_operator.ports import Accepted, Rollout, Workloads
 
 
@@ -25,9 +25,17 @@ class PodSource:
 
     def given(self, rollout: Rollout) -> object:
         """Return what a spec takes from a Deployment: equal while that is the same."""
+        seen = self._seen(rollout)
+        return (seen.revision, seen.own_replicas) if seen else None
+
+    def revision(self, rollout: Rollout) -> str:
+        """Return the revision that a Deployment asks for; empty where there is none."""
+        seen = self._seen(rollout)
+        return seen.revision if seen else ""
+
+    def _seen(self, rollout: Rollout) -> Reference | None:
         name = referenced_name(rollout.spec)
-        reference = self._workloads.reference(rollout, name) if name else None
-        return (reference.revision, reference.own_replicas) if reference else None
+        return self._workloads.reference(rollout, name) if name else None
 
     async def fill(
         self, rollout: Rollout, spec: RolloutSpec, records: Sequence[Accepted]

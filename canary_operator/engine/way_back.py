@@ -6,11 +6,11 @@ from typing import Protocol, assert_never
 
 from canary_operator.domain.errors import NotSetBackYetError
 from canary_operator.domain.loans import Loan
-from canary_operator.domain.reference import Reference
 from canary_operator.domain.situation import TrackState
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.domain.steps import PROXY_DELAY
 from canary_operator.domain.way_back import Returning, Step, Wait, next_step
+from canary_operator.domain.workload import Reference
 from canary_operator.ports import Key, Rollout
 
 

@@ -132,6 +132,8 @@ def _welcome(cluster: LocalCluster) -> str:
         "\nThe cluster runs until Ctrl-C. In another terminal:\n\n"
         f"  export KUBECONFIG={cluster.kubeconfig}\n"
         f"  export PATH={Path(sys.executable).parent}:$PATH    # for kubectl canary\n"
+        f"  export PLAYGROUND=localhost:{cluster.mesh.port}"
+        "    # for curl http://SERVICE.NAMESPACE.$PLAYGROUND\n"
         "  kubectl apply -f examples/helloworld/1-helloworld-v1.yaml\n"
         "  kubectl canary list --watch\n\n"
         f"Prometheus: {cluster.prometheus.url}\n"

@@ -252,12 +252,25 @@ class FollowedWeights:
         async for change in self._cluster.watch(VIRTUAL_SERVICES):
             if change.kind is ChangeKind.SYNCED:
                 continue
-            meta = change.object["metadata"]
-            key = (meta["namespace"], meta["name"])
-            if change.kind is ChangeKind.DELETED:
-                self._weights.pop(key, None)
-            else:
-                self._weights[key] = canary_weight(change.object)
+            namespace = change.object["metadata"]["namespace"]
+            for name, weight in canary_weights(change.object).items():
+                gone = change.kind is ChangeKind.DELETED
+                self._weights[namespace, name] = 0 if gone else weight
+
+
+def canary_weights(virtual_service: Manifest) -> dict[str, int]:
+    """Return the weight of each `<name>-canary` in the first route that also has its stable."""
+    weights: dict[str, int] = {}
+    for route in virtual_service["spec"].get("http") or ():
+        shares = {
+            entry["destination"]["host"].split(".")[0]: int(entry.get("weight") or 0)
+            for entry in route.get("route") or ()
+        }
+        for host, weight in shares.items():
+            name = host.removesuffix("-canary")
+            if name != host and {f"{name}-stable", f"{name}-match"} & shares.keys():
+                weights.setdefault(name, weight)
+    return weights
 
 
 def canary_weight(virtual_service: Manifest) -> int:

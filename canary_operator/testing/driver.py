@@ -82,7 +82,7 @@ class Driver:
         world, moved, following = self.world, True, Next()
         while moved:
             following = await self.settle()
-            moved = False
+            moved = world.keep_bounds()
             for deployment in world.deployments.values():
                 while deployment.move(world.starts, world.now, world.pod_start):
                     moved = True

@@ -6,20 +6,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
-from canary_operator.domain.errors import ConflictError, HostConflictError
+from canary_operator.domain.errors import ConflictError, InvalidRolloutError
 from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import Query, RolloutSpec
 from canary_operator.domain.status import Verdict
-from canary_operator.domain.target import RouteTarget, TrackTarget
+from canary_operator.domain.target import Bounds, RouteTarget, TrackTarget
 from canary_operator.engine.way_back import WayBack
 from canary_operator.ports import Accepted, Key, Lender, Measure, Ports, Rollout
+from canary_operator.testing.autoscalers import Autoscaler, is_as_asked, set_bounds
 from canary_operator.testing.metering import Meter
 from canary_operator.testing.pods import Deployment
 from canary_operator.testing.referenced import MemoryHandover, Referenced, ReferencedWorkloads
-from canary_operator.testing.sight import RECORD, ROLLOUT, ROUTE, SERVICES, TRACKS, Live, Sight
+from canary_operator.testing.sight import (
+    AUTOSCALER,
+    RECORD,
+    ROLLOUT,
+    ROUTE,
+    SERVICES,
+    TRACKS,
+    Live,
+    Sight,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -44,6 +54,7 @@ class World:
     lenders: dict[str, Lender] = field(default_factory=dict)
     """Give back what the rollout borrowed, by kind of objects."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
+    autoscalers: dict[str, Autoscaler] = field(default_factory=dict)
     referenced: Referenced | None = None
     """What the pods are taken from; it moves with `deployments`."""
     services: bool = False
@@ -123,6 +134,16 @@ class World:
     def starts(self, revision: str) -> bool:
         """Whether pods of `revision` become available."""
         return revision not in self.broken
+
+    def autoscale(self, track: str, pods: int) -> bool:
+        """Let the autoscaler of a track, if it has one, ask for `pods`; return whether it did."""
+        scaler, deployment = self.autoscalers.get(track), self.deployments.get(track)
+        return bool(scaler and deployment and scaler.scale(deployment, pods))
+
+    def keep_bounds(self) -> bool:
+        """Let one autoscaler bring its Deployment within bounds; return whether one had to."""
+        sizes = [(track, found.replicas) for track, found in self.deployments.items()]
+        return any(self.autoscale(track, pods) for track, pods in sizes)
 
     def ports(self, sight: Sight | None = None) -> Ports:
         """Return ports onto this world.
@@ -220,6 +241,10 @@ class _Workloads(_Port, ReferencedWorkloads):
     async def try_out(self, rollout: Rollout, template: Mapping[str, Any]) -> None:  # noqa: ARG002
         await self.world.ask_server("dry run")
 
+    async def try_autoscaler(self, rollout: Rollout, spec: RolloutSpec) -> None:  # noqa: ARG002
+        if spec.autoscaling is not None:
+            await self.world.ask_server("dry run")
+
     async def remember(self, rollout: Rollout, accepted: Accepted) -> None:  # noqa: ARG002
         def change() -> None:
             others = [r for r in self.world.records if r.revision != accepted.revision]
@@ -249,20 +274,40 @@ class _Workloads(_Port, ReferencedWorkloads):
         if not self.sight.track(track).exists:
             self.sight.learned(track)  # what the caches lack is asked for before it is made
         seen = self.sight.track(track)
-        if seen.exists and (seen.revision, seen.replicas) == (target.revision, target.replicas):
+        same_size = target.replicas in {None, seen.replicas}
+        if seen.exists and seen.revision == target.revision and same_size:
             return False
 
         def change() -> None:
             found = self.world.deployments.get(track)
+            before = found.replicas if found else 1  # what Kubernetes makes of none
+            pods = before if target.replicas is None else target.replicas
             if found is None:
-                new = Deployment(track, target.revision, target.replicas)
-                self.world.deployments[track] = new
+                self.world.deployments[track] = Deployment(track, target.revision, pods)
                 return
-            if (found.revision, found.replicas) != (target.revision, target.replicas):
-                found.revision, found.replicas, found.seen = target.revision, target.replicas, False
+            if (found.revision, found.replicas) != (target.revision, pods):
+                found.revision, found.replicas, found.seen = target.revision, pods, False
 
         await self.world.write(track, change)
         self.sight.learned(track)
+        return True
+
+    async def ensure_autoscaler(
+        self,
+        rollout: Rollout,  # noqa: ARG002
+        track: str,
+        bounds: Bounds | None,
+        spec: RolloutSpec,  # noqa: ARG002
+    ) -> bool:
+        seen = self.sight.track(track).scaler
+        if bounds is not None and seen is None:
+            self.sight.learned(AUTOSCALER + track)
+            seen = self.sight.track(track).scaler
+        if is_as_asked(seen, bounds):
+            return False
+        scalers = self.world.autoscalers
+        await self.world.write("autoscaler", lambda: set_bounds(scalers, track, bounds))
+        self.sight.learned(AUTOSCALER + track)
         return True
 
     async def ensure_services(
@@ -283,13 +328,13 @@ class _Workloads(_Port, ReferencedWorkloads):
 
 
 class _Router(_Port):
-    def state(self, rollout: Rollout) -> RouteState:  # noqa: ARG002
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
         return self.sight.route()
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         pass
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:  # noqa: ARG002
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:  # noqa: ARG002
         return None
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:

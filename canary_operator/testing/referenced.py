@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canary_operator.domain.errors import NameConflictError, WorkloadNotFoundError
-from canary_operator.domain.reference import Reference, Template
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.target import ReferenceTarget
+from canary_operator.domain.workload import Reference, Template
 from canary_operator.ports import Rollout
 from canary_operator.testing.pods import Deployment
 

@@ -8,18 +8,19 @@ kind may lag while another is fresh. A process that starts reads everything.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from canary_operator.domain.situation import RouteState, TrackState
+from canary_operator.domain.situation import RouteState, ScalerState, TrackState
 from canary_operator.ports import Accepted, Rollout
 
 if TYPE_CHECKING:
     from canary_operator.testing.memory import World
 
 ROLLOUT, SERVICES, ROUTE, RECORD = "rollout", "services", "route", "record/"
+AUTOSCALER = "autoscaler/"
 TRACKS = ("stable", "canary")
-KINDS = ("rollouts", "deployments", "services", "route", "records")
+KINDS = ("rollouts", "deployments", "autoscalers", "services", "route", "records")
 """Each has a watch of its own."""
 
 
@@ -74,8 +75,13 @@ class Live:
 
     def track(self, track: str) -> TrackState:
         """Return a Deployment."""
-        found = self.world.deployments.get(track)
-        return found.state() if found else TrackState()
+        found, scaler = self.world.deployments.get(track), self.scaler(track)
+        return replace(found.state() if found else TrackState(), scaler=scaler)
+
+    def scaler(self, track: str) -> ScalerState | None:
+        """Return the autoscaler of a Deployment."""
+        found = self.world.autoscalers.get(track)
+        return found.state() if found else None
 
     def services(self) -> bool:
         """Whether the Services are there."""
@@ -128,7 +134,9 @@ class Watches:
         yield ROLLOUT, live.rollout()
         for track in TRACKS:
             if (state := live.track(track)).exists:
-                yield track, state
+                yield track, replace(state, scaler=None)
+            if scaler := live.scaler(track):
+                yield AUTOSCALER + track, scaler
         if live.services():
             yield SERVICES, True
         if (route := live.route()).exists:
@@ -141,6 +149,8 @@ def kind_of(place: str) -> str:
     """Return whose watch tells of the object at `place`."""
     if place.startswith(RECORD):
         return "records"
+    if place.startswith(AUTOSCALER):
+        return "autoscalers"
     return {ROLLOUT: "rollouts", SERVICES: "services", ROUTE: "route"}.get(place, "deployments")
 
 
@@ -195,7 +205,8 @@ class Caches:
 
     def track(self, track: str) -> TrackState:
         """Return a Deployment as last seen."""
-        return self._content(track) or TrackState()
+        found: TrackState = self._content(track) or TrackState()
+        return replace(found, scaler=self._content(AUTOSCALER + track))
 
     def services(self) -> bool:
         """Whether the Services were there when last seen."""

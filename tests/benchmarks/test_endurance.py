@@ -42,6 +42,7 @@ class Hoarder(Silence):
         self.kept[look.rollout.key, str(attempt)] = 1
 
 
+@pytest.mark.exhaustive
 def test_one_entry_for_each_release_is_found() -> None:
     story = in_memory.endure(ROLLOUTS, RELEASES, WARM_UP, telemetry=lambda _: Hoarder())
     (leak,) = virtual_time.run(story)

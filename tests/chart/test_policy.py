@@ -237,6 +237,16 @@ async def test_who_takes_pods_from_a_deployment_must_be_allowed_to_update_it(sho
         assert await shop.refusal(mia, **ref) == ""
 
 
+async def test_only_who_asks_for_autoscalers_needs_the_right_to_write_them(shop: Shop) -> None:
+    scaling = {"maxReplicas": 3}
+    async with await shop.person("mallory", WRITE, *NEEDED) as mallory:
+        refused = await shop.refusal(mallory, autoscaling=scaling)
+        assert "mallory may not create horizontalpodautoscalers.autoscaling" in refused
+    role = f"{shop.release}-{shop.release}-author"
+    async with await shop.bound("niaj", "ClusterRole", role) as niaj:
+        assert await shop.refusal(niaj, autoscaling=scaling) == ""
+
+
 async def test_the_edit_role_alone_does_not(shop: Shop) -> None:
     role = f"{shop.release}-{shop.release}-edit"
     async with await shop.bound("frank", "ClusterRole", role) as frank:

@@ -35,6 +35,13 @@ async def test_a_field_that_is_applied_no_more_goes(kube_api: Kube) -> None:
     assert "labels" not in applied.body["metadata"]
 
 
+async def test_a_map_that_is_applied_empty_goes(kube_api: Kube) -> None:
+    await kube_api.apply(PATH, config_map(data={"a": "1"}, labels={"l": "1"}))
+    applied = await kube_api.apply(PATH, config_map(data={}, labels={}))
+    assert "data" not in applied.body
+    assert "labels" not in applied.body["metadata"]
+
+
 async def test_a_field_stays_while_somebody_else_owns_it(kube_api: Kube) -> None:
     await kube_api.apply(PATH, config_map(data={"a": "1", "b": "1"}))
     await kube_api.apply(PATH, config_map(data={"a": "1"}), "two")

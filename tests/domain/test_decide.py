@@ -326,6 +326,63 @@ def test_a_failed_check_is_counted_starts_the_hold_again_and_withdraws_an_approv
     assert [notice.reason for notice in decision.notices] == [Reason.CHECK_FAILED]
 
 
+AWAITING = replace(
+    on_first_step(
+        step_passed_at=NOW - seconds(60),
+        last_check=CheckRecord(at=NOW - seconds(5), verdict=Verdict.INCONCLUSIVE),
+    ),
+    wanted=wanted("v2", strategy={"steps": [{"weight": 5}], "promotion": "Manual"}),
+)
+"""The last step passed once, and the latest check could not tell."""
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        pytest.param(having(), True, id="no data does not"),
+        pytest.param(check(Verdict.INCONCLUSIVE), True, id="a check without data does not"),
+        pytest.param(check(Verdict.FAIL), False, id="a failed check does"),
+        pytest.param(
+            having(route=RouteState(exists=True, weight=90)),
+            False,
+            id="a weight that was not in force does",
+        ),
+        pytest.param(having(canary=pods(CANARY, 0)), False, id="the loss of all traffic does"),
+        pytest.param(
+            having(wanted=wanted("v2", strategy={"steps": [{"weight": 5}, {"weight": 9}]})),
+            False,
+            id="a further step does",
+        ),
+        pytest.param(
+            having(
+                wanted=wanted(
+                    "v2",
+                    strategy={"steps": [{"weight": 4}, {"weight": 5}], "promotion": "Manual"},
+                )
+            ),
+            False,
+            id="a step in between does",
+        ),
+        pytest.param(
+            having(wanted=wanted("v2", strategy={"steps": [{"weight": 5}]})),
+            False,
+            id="a promotion that becomes automatic does",
+        ),
+    ],
+)
+def test_what_ends_the_wait_for_a_person(change: Change, kept: bool) -> None:
+    after = decide(change(AWAITING)).status.attempt
+    assert after is not None
+    assert (after.step_passed_at is not None) is kept
+
+
+def test_a_canary_short_of_pods_is_not_promoted_by_hand() -> None:
+    at = with_status(with_attempt(AWAITING, step_pods=1), phase=Phase.PAUSED)
+    assert decide(at).action == Hold()
+    gone = replace(at, canary=pods(CANARY, 1, available=0, ready=0))
+    assert decide(gone).action == Lower(0)
+
+
 def test_a_check_that_was_recorded_before_a_crash_is_not_counted_twice() -> None:
     once = replace(check(Verdict.FAIL)(on_first_step()), status=on_first_step().status)
     recorded = decide(once).status

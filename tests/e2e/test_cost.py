@@ -11,7 +11,8 @@ from tests.support.counting import asked, breakdown, writes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-IDLE_SECONDS = 60.0
+IDLE_SECONDS = 35.0
+"""Longer than the longest pause between two tries of anything, which is 30 s."""
 STEPS = 5
 MOST_REQUESTS = 40
 MOST_WRITES_PER_STEP = 4

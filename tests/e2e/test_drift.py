@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -261,10 +262,12 @@ async def test_who_fights_gets_a_condition_and_no_storm(bed: Bed) -> None:
         assert (await release.event_reasons()).count("DriftConflict") == 1
         await release.ask("abort")  # what is wanted now is another thing, and is tried at once
 
-        async def tried() -> bool:
-            return bed.cluster.requests().count(verb="patch", **routes) > 3
+        async def tried(more_often_than: int) -> bool:
+            return bed.cluster.requests().count(verb="patch", **routes) > more_often_than
 
-        await eventually(tried, RESTORED_WITHIN_SECONDS)
+        await eventually(partial(tried, 3), RESTORED_WITHIN_SECONDS)
+        # A canary that was aborted gets no long turn: the pause before the seventh is 5 s, not 30.
+        await eventually(partial(tried, 6), 20.0)
     finally:
         fighter.cancel()
         await asyncio.gather(fighter, return_exceptions=True)

@@ -37,6 +37,7 @@ NAME = "canary-operator"
 CRDS = Path(__file__).parents[2] / "crds"
 RECORDS = Resource("controllerrevisions", "apps")
 DESTINATION_RULES = Resource("destinationrules", "networking.istio.io")
+AUTOSCALERS = Resource("horizontalpodautoscalers", "autoscaling", "v2")
 LEADING = ("--leader-election", f"--leader-election-namespace={NAME}")
 ANALYSIS = {"interval": "5s", "window": "2s", "failureLimit": 0, "minRequests": 5}
 
@@ -50,6 +51,7 @@ HIDDEN: frozenset[Right] = frozenset(
         ("", "services", "create"),
         ("networking.istio.io", "virtualservices", "create"),
         ("networking.istio.io", "destinationrules", "create"),
+        ("autoscaling", "horizontalpodautoscalers", "create"),
     }
 )
 """Rights that a real API server asks for within a request, and does not write into its audit log.
@@ -133,6 +135,7 @@ async def test_what_is_granted_is_used_and_what_is_used_is_granted(installed: In
     await see_a_crash(await bed.release("looping", namespace=installed.namespace, **IMPATIENT))
     await outlive_many_revisions(release)
     await focus_and_widen(release)
+    await scale_and_go_back(release)
 
     requests = operators_requests(bed)
     assert {each.user for each in requests if each.user} == {bed.user}
@@ -227,6 +230,21 @@ async def focus_and_widen(release: Release) -> None:
     await eventually(are_gone)
 
 
+async def scale_and_go_back(release: Release) -> None:
+    """Let an autoscaler have the pods, and take them back."""
+
+    async def scalers(count: int) -> bool:
+        listed = await release.bed.client.list(AUTOSCALERS, release.namespace)
+        return len(listed["items"]) == count
+
+    del release.spec["replicas"]
+    await release.apply(autoscaling={"minReplicas": 2, "maxReplicas": 3})
+    await eventually(lambda: scalers(1))
+    del release.spec["autoscaling"]
+    await release.apply(replicas=2)
+    await eventually(lambda: scalers(0))
+
+
 @pytest.mark.parametrize("installed", ["one namespace"], indirect=True)
 async def test_another_namespace_is_left_alone(installed: Installed) -> None:
     bed = installed.bed
@@ -244,7 +262,12 @@ def test_no_right_opens_more_than_it_says(mode: str) -> None:
     assert "*" not in names
     assert not any(name.startswith(("secrets", "configmaps")) for name in names)
     deleting = [rule["resources"] for rule in rules(rights) if "delete" in rule["verbs"]]
-    assert deleting == [["controllerrevisions"], ["services"], ["destinationrules"]]
+    assert deleting == [
+        ["controllerrevisions"],
+        ["services"],
+        ["destinationrules"],
+        ["horizontalpodautoscalers"],
+    ]
     assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(names)
     assert not any("nonResourceURLs" in rule for rule in rules(rights))
     assert not any(name in {"pods/exec", "serviceaccounts/token"} for name in names)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from canary_operator.domain.errors import UnavailableError
+from canary_operator.domain.errors import RouterUnavailableError, UnavailableError
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
@@ -163,90 +163,6 @@ async def test_a_failure_while_promoting_sets_stable_back(driver: Driver) -> Non
     assert driver.status.history[0].reason == Reason.PROGRESS_DEADLINE_EXCEEDED
 
 
-async def test_an_approval_step_waits_for_a_person(driver: Driver) -> None:
-    steps = [{"weight": 10, "hold": "5s", "approval": True}, {"weight": 50, "hold": "5s"}]
-    strategy = {**spec()["strategy"], "steps": steps}
-    driver.world.edit(template=template("v2"), strategy=strategy)
-    await until(driver, Phase.PAUSED)
-    await driver.pass_time(900, step=5)
-    assert driver.status.phase is Phase.PAUSED
-    assert "resume" in driver.status.message
-    assert Reason.APPROVAL_REQUIRED in reasons(driver.world)
-    driver.world.ask("resume")
-    await driver.work()
-    assert driver.world.request is None
-    assert driver.status.last_request is not None
-    assert driver.status.last_request.outcome == "Accepted"
-    assert driver.status.weight == 50
-
-
-def by_hand(**changes: Any) -> dict[str, Any]:
-    steps = [{"weight": 10, "hold": "5s"}, {"weight": 50, "hold": "5s", **changes}]
-    return {**spec()["strategy"], "steps": steps, "promotion": "Manual"}
-
-
-@pytest.mark.parametrize("approval", [False, True])
-async def test_a_manual_promotion_waits_for_the_last_word(driver: Driver, approval: bool) -> None:
-    driver.world.edit(template=template("v2"), strategy=by_hand(approval=approval))
-    await until(driver, Phase.PAUSED)
-    assert driver.status.weight == 50
-    await driver.pass_time(3600, step=10)
-    assert driver.status.phase is Phase.PAUSED
-    assert Reason.PROMOTION_REQUIRED in reasons(driver.world)
-    for way_on in ("promote", "abort"):
-        assert f"canary-operator.dev/request={way_on}" in driver.status.message
-    driver.world.ask("resume")
-    await driver.work()
-    assert driver.status.last_request is not None
-    assert driver.status.last_request.outcome == "Refused"
-    assert "promote or abort" in driver.status.last_request.message
-    driver.world.ask("promote")
-    await until(driver, Phase.STABLE)
-    assert driver.status.history[0].outcome == "Promoted"
-
-
-async def test_a_canary_that_was_never_meant_for_everybody_is_taken_back(driver: Driver) -> None:
-    driver.world.edit(template=template("v2"), strategy=by_hand())
-    await until(driver, Phase.PAUSED)
-    driver.world.ask("abort")
-    await until(driver, Phase.ROLLED_BACK)
-    assert driver.status.history[0].reason == Reason.ABORTED
-
-
-async def test_a_failure_is_seen_while_a_promotion_is_awaited(driver: Driver) -> None:
-    driver.world.edit(template=template("v2"), strategy=by_hand())
-    await until(driver, Phase.PAUSED)
-    driver.world.verdict = Verdict.FAIL
-    await until(driver, Phase.ROLLED_BACK)
-
-
-async def test_a_pause_that_ends_does_not_promote(driver: Driver) -> None:
-    driver.world.edit(template=template("v2"), strategy=by_hand())
-    await until(driver, Phase.PAUSED)
-    for request in ("pause", "resume"):
-        driver.world.ask(request)
-        await driver.work()
-        assert driver.status.last_request is not None
-        assert driver.status.last_request.outcome == "Accepted"
-    await driver.pass_time(600, step=10)
-    assert driver.status.phase is Phase.PAUSED
-
-
-async def test_a_promotion_that_becomes_automatic_goes_on(driver: Driver) -> None:
-    driver.world.edit(template=template("v2"), strategy=by_hand())
-    await until(driver, Phase.PAUSED)
-    driver.world.edit(strategy={**by_hand(), "promotion": "Automatic"})
-    await until(driver, Phase.STABLE)
-
-
-async def test_a_failure_is_seen_while_an_approval_is_awaited(driver: Driver) -> None:
-    steps = [{"weight": 10, "hold": "5s", "approval": True}]
-    driver.world.edit(template=template("v2"), strategy={**spec()["strategy"], "steps": steps})
-    await until(driver, Phase.PAUSED)
-    driver.world.verdict = Verdict.FAIL
-    await until(driver, Phase.ROLLED_BACK)
-
-
 @pytest.mark.parametrize(
     ("request_", "phase", "outcome"),
     [
@@ -358,6 +274,25 @@ async def test_taking_traffic_away_is_tried_again_every_few_seconds(driver: Driv
     driver.world.before_write = lambda _: None
     await driver.pass_time(3)
     assert driver.world.route.weight == 0
+
+
+async def test_traffic_that_was_taken_counts_as_taken_whatever_is_refused_beside_the_route(
+    driver: Driver,
+) -> None:
+    driver.world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+
+    def refuse(name: str) -> None:
+        if name == "route":
+            driver.world.after_write = lambda _: None
+            raise RouterUnavailableError("a DestinationRule may not be deleted")
+
+    driver.world.after_write = refuse
+    driver.world.ask("abort")
+    await driver.ticker.tick(driver.world.key)
+    assert driver.world.route.weight == 0
+    assert (driver.status.phase, driver.status.weight) == (Phase.ROLLING_BACK, 0)
+    await until(driver, Phase.ROLLED_BACK)
 
 
 @pytest.mark.parametrize("end", ["promotion", "revert"])

@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="function"),
     pytest.mark.xdist_group("simulated"),
     pytest.mark.timeout(400),
+    pytest.mark.exhaustive,
 ]
 
 FOLDER = Path(__file__).parents[2] / "examples" / "helloworld"

@@ -30,7 +30,8 @@ EXHAUSTIVE = pytest.mark.exhaustive
 
 RECORDS = Resource("controllerrevisions", "apps")
 RULES = Resource("destinationrules", "networking.istio.io")
-OURS = (ROLLOUTS, DEPLOYMENTS, SERVICES, RECORDS, PODS, VIRTUAL_SERVICES, RULES)
+SCALERS = Resource("horizontalpodautoscalers", "autoscaling", "v2")
+OURS = (ROLLOUTS, DEPLOYMENTS, SERVICES, RECORDS, PODS, VIRTUAL_SERVICES, RULES, SCALERS)
 KINDS = frozenset(each.plural for each in (*OURS, DEFINITIONS))
 """What the operator watches."""
 

@@ -60,7 +60,9 @@ async def refused(gated: Gated) -> int:
         pytest.param(
             {"status": 429, "retry_after": 1, "times": 12}, id="are too many", marks=EXHAUSTIVE
         ),
-        pytest.param({"status": 401, "times": 12}, id="are refused our credentials"),
+        pytest.param(
+            {"status": 401, "times": 12}, id="are refused our credentials", marks=EXHAUSTIVE
+        ),
         pytest.param({"expire_watch": True, "times": 12}, id="expired", marks=EXHAUSTIVE),
         pytest.param({"drop_watch_after": 0.5, "times": 40}, id="break again and again"),
         pytest.param({"reset": True, "times": 12}, id="break at once", marks=EXHAUSTIVE),

@@ -36,7 +36,9 @@ def denied(verb: str, resource: str, group: str) -> dict[str, Any]:
             {"status": 429, "retry_after": 1, "times": 3}, id="too many requests", marks=EXHAUSTIVE
         ),
         pytest.param({"status": 500, "times": 5}, id="500 for some seconds", marks=EXHAUSTIVE),
-        pytest.param({"status": 401, "times": 3}, id="credentials refused for a moment"),
+        pytest.param(
+            {"status": 401, "times": 3}, id="credentials refused for a moment", marks=EXHAUSTIVE
+        ),
         pytest.param({"delay": 1.0, "times": 4}, id="slow answers", marks=EXHAUSTIVE),
         pytest.param(
             {**STATUS, "delay": 2.0, "times": 4}, id="slow status writes", marks=EXHAUSTIVE

@@ -49,7 +49,7 @@ class Events(RuleBasedStateMachine):
 
     @initialize(
         begins=st.sampled_from(
-            ["new", "on trial", "on trial", "promoting", "promoting", "rolled back"]
+            ["new", "on trial", "on trial", "promoting", "promoting", "rolled back", "waiting"]
         ),
         pod_start=st.sampled_from([0, 3]),
         pace=st.sampled_from([0, 2, 6, 12]),
@@ -82,6 +82,10 @@ class Events(RuleBasedStateMachine):
             self.world.verdict = Verdict.FAIL
             await self.until(lambda: self.stage.phase is Phase.ROLLED_BACK)
 
+        elif begins == "waiting":
+            self.promote_by_hand()
+            await self.until(lambda: self.stage.phase is Phase.PAUSED)
+
     async def until(self, reached: Callable[[], bool]) -> None:
         for _ in range(100):
             if reached():
@@ -113,6 +117,17 @@ class Events(RuleBasedStateMachine):
     def edit_spec(self, changes: dict[str, Any]) -> None:
         self.stage.edit(**changes)
         self.go_on()
+
+    @rule(by_hand=st.booleans())
+    def edit_promotion(self, by_hand: bool) -> None:
+        self.promote_by_hand(by_hand)
+        self.go_on()
+
+    def promote_by_hand(self, by_hand: bool = True) -> None:
+        written = {**self.world.spec["strategy"], "promotion": "Manual"}
+        if not by_hand:  # a default that is written out is no news, and leaves no record
+            del written["promotion"]
+        self.stage.edit(strategy=written)
 
     @rule(wrong=st.sampled_from([((50, 10, False), (5, 10, False)), ((0, 10, False),)]))
     def break_spec(self, wrong: Any) -> None:
@@ -152,6 +167,12 @@ class Events(RuleBasedStateMachine):
     @rule(verdict=st.sampled_from([Verdict.PASS, Verdict.PASS, *Verdict]))
     def measure(self, verdict: Verdict) -> None:
         self.world.verdict = verdict
+
+    @precondition(lambda self: self.stage.phase is Phase.PAUSED)
+    @rule()
+    def a_night_without_requests(self) -> None:
+        self.world.verdict = Verdict.INCONCLUSIVE
+        self.run(self.stage.pass_time(300))
 
     @rule(version=st.sampled_from(VERSIONS), broken=st.booleans())
     def pods_never_become_ready(self, version: str, broken: bool) -> None:

@@ -16,6 +16,10 @@ Trial = tuple[str | None, datetime | None]
 """One rollout of one revision: the same revision may be tried again."""
 
 
+Wait = tuple[Trial, datetime | None]
+"""One stay of a trial at its last weight."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """The world, as it is at one moment."""
@@ -33,6 +37,10 @@ class Moment:
     def trial(self) -> Trial:
         started = self.attempt.started_at if self.attempt else None
         return self.status.canary_revision, started
+
+    @property
+    def stay(self) -> Wait:
+        return self.trial, self.status.weight_applied_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,11 @@ class Seen:
             {**step, "weight": share_of_pods(self.replicas, count)}
             for step, count in zip(steps, pods, strict=True)
         ]
+
+    @property
+    def promoted_by_hand(self) -> bool:
+        """Whether the spec in force gives the last word to a person."""
+        return bool(self.records[0].settings["strategy"].get("promotion") == "Manual")
 
     @property
     def pods_are_traffic(self) -> bool:
@@ -106,6 +119,8 @@ class Facts:
     """Revisions that were rolled back since the last request to retry, or the last new template."""
     marked_in: Trial | None = None
     """Trial during which the router's object got the mark that it has."""
+    waiting: set[Wait] = field(default_factory=set)
+    """Stays after which a person has the word on the promotion, and nothing has failed since."""
     asked: set[str] = field(default_factory=set)
     """Every request that a person ever made."""
 

@@ -160,6 +160,8 @@ def i4_stable_keeps_its_pods(at: Write) -> Iterator[Complaint]:
         asked = last is not None and last != before.last_request and _promotes(last)
         if not asked:
             yield from step_was_passed(at)
+            if at.seen.promoted_by_hand:
+                yield "promoted without the word of a person"
             reached = at.before.attempt.step_weight if at.before.attempt else 0
             if reached < max(step["weight"] for step in at.seen.steps):
                 yield f"promoted at {reached} % of {at.seen.steps}"
@@ -224,6 +226,9 @@ def a_rollback_has_a_cause(at: Write) -> Iterator[Complaint]:
         "ProgressDeadlineExceeded": at.now - (trial[1] or at.now) >= deadline,
         "NoData": at.now - (trial[1] or at.now) >= deadline,
     }
+    silent = reason == "NoData" and at.seen.promoted_by_hand and not at.seen.pods_are_traffic
+    if silent and at.before.stay in at.facts.waiting:
+        yield "a night without requests ended the wait for a person"
     if not causes.get(reason):
         yield f"rolled back because of {reason}, which did not happen"
 

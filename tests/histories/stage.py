@@ -157,6 +157,8 @@ class Stage:
             changes["analysis"] = {**changes["analysis"], "metrics": self.metrics}
         if "template" in changes and changes["template"] != self.world.spec["template"]:
             self.witness.applied()
+        if "strategy" in changes:
+            self.witness.rewrote()
         self.world.edit(**changes)
         self.changed()
 
@@ -223,9 +225,12 @@ class Stage:
 
     def _pods_move(self) -> bool:
         world = self.world
-        moved = self.pods_move and any(
-            deployment.move(world.starts, world.now, world.pod_start)
-            for deployment in world.deployments.values()
+        moved = self.pods_move and (
+            world.keep_bounds()
+            or any(
+                deployment.move(world.starts, world.now, world.pod_start)
+                for deployment in world.deployments.values()
+            )
         )
         if moved:
             self.watches.note()

@@ -34,7 +34,7 @@ def test_the_invariants_hold_where_pods_are_the_split() -> None:
     logging.disable(logging.CRITICAL)
     PodHistories.census.clear()
     try:
-        run_state_machine_as_test(PodHistories, settings=examples(100, 5_000))
+        run_state_machine_as_test(PodHistories, settings=examples(150, 5_000))
     finally:
         logging.disable(logging.NOTSET)
     missing = [what for what in SOME if not PodHistories.census[what]]

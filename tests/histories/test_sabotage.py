@@ -141,6 +141,15 @@ def never_wake_for_deadlines(patch: Patch) -> None:
     patch.setattr(tick.Ticker, "_next", asleep)
 
 
+def let_silence_end_a_wait(patch: Patch) -> None:
+    patch.setattr(steps, "_waits_for_a_person", steps.step_is_done)
+
+
+def promote_without_the_word_of_a_person(patch: Patch) -> None:
+    patch.setattr(rules, "awaits_promotion", lambda at: False)
+    patch.setattr(steps, "awaits_promotion", lambda at: False)
+
+
 SABOTAGES: Sequence[tuple[Callable[[Patch], None], set[str]]] = (
     (raise_before_recording, {"I2", "rest"}),
     (record_before_lowering, {"I3", "rest"}),
@@ -157,6 +166,8 @@ SABOTAGES: Sequence[tuple[Callable[[Patch], None], set[str]]] = (
     (start_over_an_old_mark, {"cause", "I5"}),
     (disobey_an_abort, {"I3"}),
     (never_wake_for_deadlines, {"rest"}),
+    (let_silence_end_a_wait, {"cause"}),
+    (promote_without_the_word_of_a_person, {"I4"}),
 )
 
 

@@ -6,6 +6,7 @@ from canary_operator.domain.counts import Count, Tracks, View
 from canary_operator.domain.phase import ON_TRIAL, Phase
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.readings import Seen as Stretch
+from canary_operator.domain.reasons import Reason
 from canary_operator.domain.situation import TrackState
 from canary_operator.domain.status import RolloutStatus, Verdict
 from canary_operator.ports import Measure
@@ -47,6 +48,7 @@ class Witness:
         self.facts.verdicts[about.at] = verdict
         if verdict is Verdict.FAIL:
             self.facts.failed.setdefault(self.moment().trial, set()).add(about.at)
+            self.facts.waiting.clear()
         traffic = {}
         if verdict in _BAD:
             canary = Count(requests=100, bad=_BAD[verdict])
@@ -107,11 +109,19 @@ class Witness:
         if ended and rejected and before.route.rejected != rejected:  # else it was when marked
             facts.rejected.add(rejected)
 
+        waits = {c.reason for c in after.status.conditions if c.type == "Paused"}
+        if Reason.PROMOTION_REQUIRED in waits:
+            facts.waiting.add(after.stay)
+
     def asked(self, request: str) -> None:
         """A person made a request."""
         self.facts.asked.add(request)
         if request.startswith("retry"):
             self.facts.rejected.clear()
+
+    def rewrote(self) -> None:
+        """A person edited the strategy."""
+        self.facts.waiting.clear()
 
     def applied(self) -> None:
         """A person applied another template."""

@@ -159,6 +159,7 @@ def test_every_module_is_compiled_and_its_bytecode_is_never_checked(packages: Pa
         assert flags == UNCHECKED_HASH, source
 
 
+@pytest.mark.exhaustive
 def test_the_same_sources_give_the_same_bytes(rehearsal: Rehearsal, tmp_path: Path) -> None:
     again = Rehearsal(tmp_path).walk(until="build")
     first, second = contents(rehearsal.stages["build"]), contents(again)

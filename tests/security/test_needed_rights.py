@@ -12,7 +12,7 @@ from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.resources import PODS
 from canary_operator.adapters.traffic.istio import IstioRouter
 from canary_operator.domain.errors import ForbiddenError
-from canary_operator.domain.target import RouteTarget, TrackTarget
+from canary_operator.domain.target import Bounds, RouteTarget, TrackTarget
 from canary_operator.playground.client import Manifest
 from canary_operator.ports import Accepted, Rollout
 from tests.adapters.cluster.world import TEMPLATE, World, spec_of
@@ -42,6 +42,11 @@ async def write_policy(world: World, rollout: Rollout) -> None:
     await IstioRouter(world.client, world.caches).set(
         rollout, spec_of(traffic=policy), RouteTarget(0)
     )
+
+
+async def write_autoscaler(world: World, rollout: Rollout) -> None:
+    spec = spec_of(autoscaling={"maxReplicas": 3})
+    await world.workloads.ensure_autoscaler(rollout, "stable", Bounds(1, 3), spec)
 
 
 async def write_record(world: World, rollout: Rollout) -> None:
@@ -117,6 +122,13 @@ async def is_known(world: World) -> bool:
             "create destinationrules.networking.istio.io",
             id="DestinationRules",
         ),
+        pytest.param(
+            "horizontalpodautoscalers",
+            "create",
+            write_autoscaler,
+            "create horizontalpodautoscalers.autoscaling",
+            id="HorizontalPodAutoscalers",
+        ),
         *(
             pytest.param(
                 "canaryrollouts/finalizers",
@@ -128,6 +140,7 @@ async def is_known(world: World) -> bool:
             for name, write in (
                 ("Deployments", write_deployment),
                 ("Services", write_services),
+                ("HorizontalPodAutoscalers", write_autoscaler),
                 ("VirtualServices", write_route),
                 ("ControllerRevisions", write_record),
             )

@@ -78,7 +78,8 @@ class ApexServices(OwnedServices):
         check_service(name, live, spec.service.all_ports, self._labels(rollout))
         if not (takes_over or is_taken(name, live)):
             return False
-        return await self._ensure(held, taken(wanted, live))
+        # What sets the selector back lets callers meet a canary: it is not left so for long.
+        return await self._ensure(held, taken(wanted, live), urgent=True)
 
     async def _find_given(self, rollout: Rollout) -> Held[SeenManifest] | None:
         """Return the Service if somebody gave it; None where it is ours, or not there."""

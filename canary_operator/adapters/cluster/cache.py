@@ -6,18 +6,21 @@ watch lags. The newer version of an object wins; what a watch repeats or tells l
 Names and uids are interned: a rollout has about ten objects, which all name it and its namespace.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, Generic, TypeVar
 
 from canary_operator.adapters.cluster.seen import (
+    SeenAutoscaler,
     SeenDeployment,
     SeenManifest,
     SeenPod,
     SeenRecord,
     SeenRollout,
+    may_be_split,
+    see_autoscaler,
     see_deployment,
     see_manifest,
     see_pod,
@@ -77,9 +80,22 @@ class ObjectCache(Generic[Content]):
         self,
         see: Callable[[Mapping[str, Any]], Content],
         key_of: Callable[[Mapping[str, Any]], Key | None] = labelled_key,
+        concerns: Callable[[Mapping[str, Any]], bool] = lambda _: True,
     ) -> None:
+        """Start empty.
+
+        Args:
+            see: Makes of an object what is kept of it.
+            key_of: Says which rollout an object belongs to.
+            concerns: Whether an object that a watch tells of may be of interest at all.
+        """
         self._see = see
         self._key_of = key_of
+        self._concerns = concerns
+        self._followers: defaultdict[Place, set[Key]] = defaultdict(set)
+        """Rollouts that look at an object of somebody else."""
+        self._followed: dict[Key, Place] = {}
+        self._listeners: list[Callable[[Key], None]] = []
         self._held: dict[Place, Held[Content]] = {}
         self._by_rollout: dict[Key, tuple[Held[Content], ...]] = {}
         self._news: dict[Place, int] = {}
@@ -104,8 +120,30 @@ class ObjectCache(Generic[Content]):
         return held
 
     def of(self, key: Key) -> list[Held[Content]]:
-        """Return the objects that name `key` as their rollout."""
-        return list(self._by_rollout.get(key, ()))
+        """Return the objects that name `key` as their rollout, and the one that it follows."""
+        followed = self._held.get(self._followed[key]) if key in self._followed else None
+        others = (followed,) if followed is not None and followed.rollout != key else ()
+        return [*self._by_rollout.get(key, ()), *others]
+
+    def follow(self, key: Key, name: str | None) -> None:
+        """Have a rollout woken by what happens to an object of somebody else in its namespace.
+
+        Args:
+            key: The rollout.
+            name: The only object that it follows; None for none.
+        """
+        before = self._followed.pop(key, None)
+        if before is not None:
+            self._followers[before].discard(key)
+            if not self._followers[before]:
+                del self._followers[before]
+        if name is not None:
+            self._followed[key] = (key.namespace, name)
+            self._followers[key.namespace, name].add(key)
+
+    def on_news(self, listener: Callable[[Key], None]) -> None:
+        """Tell `listener` of every follower whose object changed, came or went."""
+        self._listeners.append(listener)
 
     def await_confirmation(self) -> None:
         """Begin to note which of the present objects a watch has told of."""
@@ -123,13 +161,20 @@ class ObjectCache(Generic[Content]):
             The rollout to wake: the same for every repetition of an event, and None for an event
             that changes nothing we keep, or that is older than what we know.
         """
+        meta = body["metadata"]
+        before = self.get(meta["namespace"], meta["name"])
+        if before is None and not self._concerns(body):
+            return None
         held = self.read(body)
         self._unconfirmed.discard(held.uid)
         if event_type == "DELETED":
             self._bury(held)
-            return held.rollout
-        self._accept(held)
-        return held.rollout if self._news.get(_place(held)) == held.version else None
+        else:
+            self._accept(held)
+            if self._news.get(_place(held)) != held.version:
+                return None
+            self._tell_followers(_place(held))
+        return held.rollout or (before.rollout if before else None)
 
     def learned(self, body: Mapping[str, Any]) -> Held[Content]:
         """Take in an answer of the API server, and return the newest that is known now.
@@ -150,6 +195,11 @@ class ObjectCache(Generic[Content]):
         if self._held.get(_place(held)) is held:
             self._remove(held)
             self._tell_removal(held)
+
+    def _tell_followers(self, place: Place) -> None:
+        for key in sorted(self._followers.get(place, ())):
+            for listener in self._listeners:
+                listener(key)
 
     def _accept(self, held: Held[Content], *, is_news: bool = False) -> Held[Content] | None:
         """Keep `held` unless what is known is as new; return what is known then."""
@@ -191,6 +241,7 @@ class ObjectCache(Generic[Content]):
     def _tell_removal(self, held: Held[Content]) -> None:
         for listener in self._removal_listeners:
             listener(_place(held))
+        self._tell_followers(_place(held))
 
     def read(self, body: Mapping[str, Any]) -> Held[Content]:
         """Return `body` in the form of this cache, without keeping it.
@@ -226,11 +277,12 @@ class Caches:
     def __init__(self) -> None:
         self.rollouts = ObjectCache[SeenRollout](see_rollout, own_key)
         self.deployments = ObjectCache[SeenDeployment](see_deployment)
+        self.autoscalers = ObjectCache[SeenAutoscaler](see_autoscaler)
         self.services = ObjectCache[SeenManifest](see_manifest)
         self.records = ObjectCache[SeenRecord](see_record)
         self.pods = ObjectCache[SeenPod](see_pod)
         self.destination_rules = ObjectCache[SeenManifest](see_manifest)
-        self.virtual_services = ObjectCache[SeenManifest](see_route)
+        self.virtual_services = ObjectCache[SeenManifest](see_route, concerns=may_be_split)
 
     def versions_of(self, key: Key) -> tuple[int, ...]:
         """Return the versions of everything that a rollout owns, but for its pods.
@@ -239,6 +291,7 @@ class Caches:
         """
         owned = (
             self.deployments,
+            self.autoscalers,
             self.services,
             self.records,
             self.virtual_services,

@@ -124,6 +124,7 @@ class Client(Connection):
         *,
         dry_run: bool = False,
         force: bool = True,
+        manager: str | None = None,
     ) -> Manifest:
         """Make the object have the fields of `body`, whoever set them before.
 
@@ -132,10 +133,12 @@ class Client(Connection):
             body: What it must have.
             dry_run: Whether the server only says what it would do.
             force: Whether fields are taken from others; else a difference is a conflict.
+            manager: Who is said to have set them; what the same one applied before goes.
         """
         meta = body["metadata"]
         call = Call("patch", resource, meta["namespace"], meta["name"])
         query = {**_STRICT, "force": str(force).lower(), **({"dryRun": "All"} if dry_run else {})}
+        query |= {"fieldManager": manager} if manager else {}
         return await self._send("PATCH", call, body, _APPLY_PATCH, query)
 
     async def merge(
@@ -175,7 +178,7 @@ class Client(Connection):
         headers = {"Content-Type": content_type} if content_type else {}
         data = None if body is None else encode(body)
         if method in _WRITES and query is not None:
-            query = {**query, "fieldManager": self.manager}
+            query = {"fieldManager": self.manager, **query}
         seconds = None if method == "GET" else self._bound(call)
         started = time.monotonic()
 

@@ -6,6 +6,7 @@ the wish. And an object that somebody else keeps changing back is left alone for
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,8 @@ _SOON_SECONDS = 10.0
 """What stays as written for longer was not changed in answer to our write."""
 _FIRST_PAUSE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 600.0
+_URGENT_PAUSE_SECONDS = 5.0
+"""What protects requests is tried again after that at the latest, however long the quarrel is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,14 @@ class Convergence:
         past = self._past.get(place)
         return past is not None and (past.wish, past.answer) == (_digest(wish), _digest(seen))
 
-    def check(self, place: Place, wish: Any, what: str) -> None:
+    def check(self, place: Place, wish: Any, what: str, *, urgent: bool = False) -> None:
         """Refuse a write that was made in vain too often.
+
+        Args:
+            place: Where the object is.
+            wish: What it should look like.
+            what: The object, in words.
+            urgent: Whether the write takes requests from pods that should not have them.
 
         Raises:
             DriftConflictError: try again after its `retry_after`.
@@ -67,7 +76,8 @@ class Convergence:
         past = self._past.get(place)
         if past is None or past.wish != _digest(wish) or past.writes < _FREE_WRITES:
             return
-        left = past.written_at + _pause(past.writes) - self._clock()
+        pause = min(_pause(past.writes), _URGENT_PAUSE_SECONDS if urgent else math.inf)
+        left = past.written_at + pause - self._clock()
         if left > 0:
             raise DriftConflictError(
                 f"{what} was set back {past.writes} times and does not stay as the rollout needs "

@@ -14,8 +14,8 @@ from canary_operator.adapters.cluster.resources import DEPLOYMENTS, VIRTUAL_SERV
 from canary_operator.adapters.cluster.workloads import track_state
 from canary_operator.domain.errors import UnavailableError
 from canary_operator.domain.objects import CANARY, track_name
-from canary_operator.domain.reference import Reference
 from canary_operator.domain.situation import TrackState
+from canary_operator.domain.workload import Reference
 from canary_operator.ports import Rollout
 
 

@@ -104,8 +104,13 @@ class OwnedObjects(Generic[Spec]):
         held = self.cache.get(rollout.key.namespace, name)
         return held if held is not None and held.owner_uid == rollout.uid else None
 
-    async def ensure(self, rollout: Rollout, wanted: Manifest) -> bool:
+    async def ensure(self, rollout: Rollout, wanted: Manifest, *, urgent: bool = False) -> bool:
         """Make the object look as `wanted`; return whether something was written.
+
+        Args:
+            rollout: The owner.
+            wanted: The manifest, of our own fields alone.
+            urgent: Whether a write that was made in vain is soon made again, see `Convergence`.
 
         Raises:
             NameConflictError: the object is not ours.
@@ -117,15 +122,27 @@ class OwnedObjects(Generic[Spec]):
         name = wanted["metadata"]["name"]
         held = await find(self.client, self.resource, self.cache, rollout, name)
         try:
-            return await self._ensure(held, wanted)
+            return await self._ensure(held, wanted, urgent)
         except ConflictError:
             if held is None:
                 raise
             self.cache.drop(held)  # deleted, or deleted and made anew: look again
         held = await find(self.client, self.resource, self.cache, rollout, name)
-        return await self._ensure(held, wanted)
+        return await self._ensure(held, wanted, urgent)
 
-    async def _ensure(self, held: Held[Spec] | None, wanted: Manifest) -> bool:
+    async def try_out(self, rollout: Rollout, wanted: Manifest) -> None:
+        """Ask the server whether it would take the object.
+
+        Raises:
+            NameConflictError: the object is not ours.
+            ApiError, ConflictError: the server would not.
+        """
+        name = wanted["metadata"]["name"]
+        held = await find(self.client, self.resource, self.cache, rollout, name)
+        tried = wanted if held is None else with_uid(wanted, held.uid)
+        await self.client.apply(self.resource, tried, dry_run=True, force=held is not None)
+
+    async def _ensure(self, held: Held[Spec] | None, wanted: Manifest, urgent: bool) -> bool:
         meta = wanted["metadata"]
         place = meta["namespace"], meta["name"]
         wish = _comparable(wanted)
@@ -136,7 +153,8 @@ class OwnedObjects(Generic[Spec]):
             if seen == wish or self._convergence.is_as_answered(place, wish, seen):
                 self._convergence.settled(place, held.version, wish)
                 return False
-        self._convergence.check(place, wish, f"{self.resource.kind} {meta['name']}")
+        what = f"{self.resource.kind} {meta['name']}"
+        self._convergence.check(place, wish, what, urgent=urgent)
         answer = self.cache.learned(await self.write(held, wanted))
         seen = projection(wish, unpack(answer.content.manifest), self._rules)
         self._convergence.written(place, wish, seen)

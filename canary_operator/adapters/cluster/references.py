@@ -21,9 +21,9 @@ from canary_operator.domain.errors import (
     WorkloadNotFoundError,
 )
 from canary_operator.domain.objects import ROLLOUT_LABEL
-from canary_operator.domain.reference import REPLICAS_BEFORE, Reference, referenced_name
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.target import ReferenceTarget
+from canary_operator.domain.workload import REPLICAS_BEFORE, Reference, referenced_name
 from canary_operator.ports import Key, Rollout
 
 _LONGEST = 6
@@ -68,7 +68,7 @@ class References(OwnedObjects[SeenDeployment]):
                 held = self.cache.read(await self.client.get(DEPLOYMENTS, key.namespace, name))
             self._check_free(key, held)
             if not rollout.deleting:
-                await self._ensure(held, _wish(rollout, name))
+                await self._ensure(held, _wish(rollout, name), urgent=False)
         except NotFoundError as error:
             raise WorkloadNotFoundError(name, key.namespace) from error
         except ApiError as error:
@@ -121,7 +121,7 @@ class References(OwnedObjects[SeenDeployment]):
     async def _patch(self, held: Held[SeenDeployment], wanted: Manifest) -> bool:
         try:
             if "name" in wanted["metadata"]:
-                return await self._ensure(held, wanted)
+                return await self._ensure(held, wanted, urgent=False)
             self.cache.learned(await self.write(held, wanted))
         except NotFoundError as error:
             self.cache.drop(held)

@@ -40,10 +40,12 @@ PODS = Resource("", "v1", "pods", "Pod", ROLLOUT_LABEL)
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", ROLLOUT_LABEL)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+AUTOSCALERS = Resource(
+    "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", ROLLOUT_LABEL
+)
 EVENTS = Resource("", "v1", "events", "Event")
 DESTINATION_RULES = Resource(
     "networking.istio.io", "v1", "destinationrules", "DestinationRule", ROLLOUT_LABEL
 )
-VIRTUAL_SERVICES = Resource(
-    "networking.istio.io", "v1", "virtualservices", "VirtualService", ROLLOUT_LABEL
-)
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
+"""All of them: those that a rollout may split for their owners have no label of ours."""

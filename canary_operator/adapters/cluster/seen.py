@@ -11,14 +11,22 @@ from typing import Any, Protocol
 from canary_operator.adapters.cluster.encoding import pack
 from canary_operator.adapters.cluster.trouble import deployment_trouble, pod_trouble
 from canary_operator.domain.objects import (
+    CANARY,
     GROUP,
+    MANAGER,
     REVISION,
+    ROLLOUT_LABEL,
     SETTINGS_ANNOTATION,
+    STABLE,
     TRACK_LABEL,
+    track_name,
 )
 from canary_operator.domain.words import REQUEST_ANNOTATION
 
 Body = Mapping[str, Any]
+
+_ENDS = tuple(track_name("", track) for track in (STABLE, CANARY))
+"""How names of the tracks' Services end."""
 
 
 class Comparable(Protocol):
@@ -57,6 +65,18 @@ class SeenDeployment:
     ready: int
     available: int
     trouble: str | None
+    owns_replicas: bool
+    """Whether our next apply takes `replicas` away, if it does not speak of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAutoscaler:
+    """A HorizontalPodAutoscaler of ours."""
+
+    manifest: bytes
+    least: int
+    most: int
+    desired: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +148,23 @@ def see_deployment(body: Body) -> SeenDeployment:
         ready=status.get("readyReplicas", 0),
         available=status.get("availableReplicas", 0),
         trouble=deployment_trouble(status),
+        owns_replicas=any(map(_owns_replicas, body["metadata"].get("managedFields") or ())),
+    )
+
+
+def _owns_replicas(entry: Body) -> bool:
+    applied = (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply")
+    return applied and "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+
+
+def see_autoscaler(body: Body) -> SeenAutoscaler:
+    """Keep what matters of a HorizontalPodAutoscaler: not what it measured, which changes often."""
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    return SeenAutoscaler(
+        manifest=_manifest(body),
+        least=spec.get("minReplicas", 1),
+        most=spec.get("maxReplicas", 0),
+        desired=status.get("desiredReplicas", 0),
     )
 
 
@@ -152,6 +189,22 @@ def see_record(body: Body) -> SeenRecord:
 def see_manifest(body: Body) -> SeenManifest:
     """Keep what matters of a Service or of an object of a router."""
     return SeenManifest(_manifest(body))
+
+
+def may_be_split(body: Body) -> bool:
+    """Whether a VirtualService is a rollout's, or sends requests to what may be a track's Service.
+
+    All others are of no interest, and a cluster may have thousands of them.
+    """
+    if ROLLOUT_LABEL in _labels(body):
+        return True
+    routes = (body.get("spec") or {}).get("http") or ()
+    hosts = (
+        (entry.get("destination") or {}).get("host") or ""
+        for route in routes
+        for entry in route.get("route") or ()
+    )
+    return any(host.partition(".")[0].endswith(_ENDS) for host in hosts)
 
 
 def see_route(body: Body) -> SeenManifest:

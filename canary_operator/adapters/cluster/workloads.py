@@ -1,16 +1,18 @@
-"""Deployments and Services of rollouts, and the records that they are built from."""
+"""Deployments, autoscalers and Services of rollouts, and the records that they are built from."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from canary_operator.adapters.cluster.apex import ApexServices
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
-from canary_operator.adapters.cluster.owned import OwnedObjects, owner_of
+from canary_operator.adapters.cluster.owned import owner_of
 from canary_operator.adapters.cluster.records import Records
 from canary_operator.adapters.cluster.references import References
 from canary_operator.adapters.cluster.resources import DEPLOYMENTS
+from canary_operator.adapters.cluster.scaled import Autoscalers, OwnedDeployments
 from canary_operator.adapters.cluster.seen import SeenDeployment
 from canary_operator.adapters.cluster.services import OwnedServices, refused_service
 from canary_operator.domain.errors import InvalidTemplateError, UnavailableError
@@ -22,12 +24,12 @@ from canary_operator.domain.objects import (
     track_services,
     without_nulls,
 )
-from canary_operator.domain.reference import Reference, Template
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import TrackState
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.split import split_of
-from canary_operator.domain.target import ReferenceTarget, TrackTarget
+from canary_operator.domain.target import Bounds, ReferenceTarget, TrackTarget
+from canary_operator.domain.workload import Reference, Template
 from canary_operator.ports import Accepted, Rollout
 
 _DRY_RUN = "-canary-operator-dry-run"
@@ -40,7 +42,8 @@ class ClusterWorkloads:
     def __init__(self, client: Client, caches: Caches) -> None:
         self._client = client
         self._pods = caches.pods
-        self._deployments = OwnedObjects[SeenDeployment](client, DEPLOYMENTS, caches.deployments)
+        self._deployments = OwnedDeployments(client, DEPLOYMENTS, caches.deployments)
+        self._autoscalers = Autoscalers(client, caches)
         self._services = OwnedServices(client, caches.services)
         self._apex = ApexServices(client, caches)
         self._references = References(client, caches)
@@ -49,11 +52,12 @@ class ClusterWorkloads:
     def track(self, rollout: Rollout, track: str) -> TrackState:
         """Return the Deployment of track `stable` or `canary` and its pods, as last seen."""
         held = self._deployments.get(rollout, track_name(rollout.key.name, track))
+        scaler = self._autoscalers.state(rollout, track)
         if held is None:
-            return TrackState()
+            return TrackState(scaler=scaler)
         seen = held.content
         trouble = seen.trouble or self._pod_trouble(rollout, track, seen.revision)
-        return track_state(seen, trouble)
+        return replace(track_state(seen, trouble), scaler=scaler)
 
     def _pod_trouble(self, rollout: Rollout, track: str, revision: str | None) -> str | None:
         """Of several pods in trouble, always the same one speaks."""
@@ -117,6 +121,10 @@ class ClusterWorkloads:
         except ApiError as error:
             raise _invalid_template(error) from error
 
+    async def try_autoscaler(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Ask the API server whether it takes the autoscalers of `spec`, if any."""
+        await self._autoscalers.try_out(rollout, spec)
+
     async def remember(self, rollout: Rollout, accepted: Accepted) -> None:
         """Record what was accepted."""
         await self._records.remember(rollout, accepted)
@@ -146,6 +154,12 @@ class ClusterWorkloads:
             raise UnavailableError(error.message) from error
         except ApiError as error:
             raise _invalid_template(error) from error
+
+    async def ensure_autoscaler(
+        self, rollout: Rollout, track: str, bounds: Bounds | None, spec: RolloutSpec
+    ) -> bool:
+        """Give the Deployment of `track` an autoscaler, or take it away."""
+        return await self._autoscalers.ensure(rollout, track, bounds, spec)
 
     async def ensure_services(
         self, rollout: Rollout, spec: RolloutSpec, *, takes_over: bool = True

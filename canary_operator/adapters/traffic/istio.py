@@ -9,7 +9,7 @@ from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.drift import Rules
 from canary_operator.adapters.cluster.encoding import unpack
-from canary_operator.adapters.cluster.errors import ApiError, NotFoundError, RejectedError
+from canary_operator.adapters.cluster.errors import ApiError, RejectedError
 from canary_operator.adapters.cluster.owned import OwnedObjects
 from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
@@ -26,13 +26,13 @@ from canary_operator.adapters.traffic.istio_routes import (
     names_group,
     virtual_service,
 )
+from canary_operator.adapters.traffic.istio_writes import writing
 from canary_operator.domain.errors import (
     ConflictError,
     DriftConflictError,
     ForbiddenError,
     HostConflictError,
     RefusedRouteError,
-    RouterUnavailableError,
 )
 from canary_operator.domain.objects import REJECTED_ANNOTATION, REJECTED_BECAUSE_ANNOTATION
 from canary_operator.domain.reasons import REASONS, Reason
@@ -82,8 +82,9 @@ class IstioRouter:
         self._claims = Claims(client, cluster_domain, namespaces)
         self._rivals = Rivals(caches, cluster_domain, wake)
 
-    def state(self, rollout: Rollout) -> RouteState:
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
         """Return what the router was told, as last seen."""
+        focused = spec is not None and spec.strategy.is_focused
         held = self._objects.get(rollout, rollout.key.name)
         if held is None:
             return RouteState()
@@ -92,7 +93,7 @@ class IstioRouter:
         because = annotations.get(REJECTED_BECAUSE_ANNOTATION)
         return RouteState(
             exists=True,
-            weight=canary_weight(manifest["spec"], rollout.key, self._domain),
+            weight=canary_weight(manifest["spec"], rollout.key, self._domain, focused=focused),
             rejected=annotations.get(REJECTED_ANNOTATION) or None,
             rejected_because=Reason(because) if because in REASONS else None,
             hosts=frozenset(manifest["spec"].get("hosts") or ()),
@@ -111,12 +112,16 @@ class IstioRouter:
         """Ask the API server, and Istio's webhook where it is, whether they take the route.
 
         What is refused only when it is to be written would stand in the way of a rollback.
+
+        Raises:
+            RefusedRouteError: one of them does not; the message is theirs.
+            NameConflictError: an object of that name is somebody else's.
         """
         if rollout.deleting or not has_settings(spec):
             return
         try:
             wanted = virtual_service(rollout, spec, RouteTarget(0), self._domain)
-            await self._client.apply(VIRTUAL_SERVICES, wanted, dry_run=True)
+            await self._objects.try_out(rollout, wanted)
             await self._policies.try_out(rollout, spec)
         except RejectedError as error:
             raise RefusedRouteError(
@@ -165,12 +170,15 @@ class IstioRouter:
         )
         _take_away(wanted, present)
         if not present["spec"]:  # callers must not meet destinations without their policy
-            await self._policies.ensure(rollout, spec)
-        written = await self._write(rollout, wanted)
+            await self._policies.write(rollout, spec)
+        told = self.state(rollout, spec).weight
+        urgent = told is None or told > target.weight
+        with writing(VIRTUAL_SERVICES, rollout.key.name):
+            written = await self._objects.ensure(rollout, wanted, urgent=urgent)
         after = self._present(rollout)["spec"]
         if frozenset(after.get("hosts") or ()) != frozenset(present["spec"].get("hosts") or ()):
             self._rivals.rerouted()
-        self._check_weight(rollout, target)
+        self._check_weight(rollout, spec, target)
         # That a route begins to name the Service, or ends to, is nothing that somebody did.
         drifted = written and with_group == names_group(present["spec"], rollout.key, self._domain)
         return await self._beside(rollout, spec, after) or drifted
@@ -181,26 +189,17 @@ class IstioRouter:
 
     async def _beside(self, rollout: Rollout, spec: RolloutSpec, route: Mapping[str, Any]) -> bool:
         """Write what belongs to the route; the route comes first, as it may take traffic away."""
-        written = False
-        if spec.strategy.is_focused:
-            written = await self._group.ensure(rollout, spec)
-        elif not names_group(route, rollout.key, self._domain):
+        focused = spec.strategy.is_focused
+        written = await self._group.ensure(rollout, spec) if focused else False
+        written = await self._policies.write(rollout, spec) or written
+        await self._policies.remove_others(rollout, spec)
+        if not focused and not names_group(route, rollout.key, self._domain):
             await self._group.remove(rollout)
-        return await self._policies.ensure(rollout, spec) or written
+        return written
 
-    async def _write(self, rollout: Rollout, wanted: dict[str, Any]) -> bool:
-        try:
-            return await self._objects.ensure(rollout, wanted)
-        except NotFoundError as error:
-            raise _not_installed(error) from error
-        except ApiError as error:
-            raise RouterUnavailableError(
-                f"The API server refuses VirtualService {rollout.key.name}: {error.message}"
-            ) from error
-
-    def _check_weight(self, rollout: Rollout, target: RouteTarget) -> None:
+    def _check_weight(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> None:
         """Notice a webhook that changes what we write."""
-        if self.state(rollout).weight != target.weight and not rollout.deleting:
+        if self.state(rollout, spec).weight != target.weight and not rollout.deleting:
             raise DriftConflictError(
                 f"VirtualService {rollout.key.name} was told {target.weight} % and does not have "
                 "it: an admission webhook changes it. Exclude it from that webhook.",
@@ -217,16 +216,6 @@ def _take_away(wanted: dict[str, Any], present: Mapping[str, Any]) -> None:
     wanted["spec"] = {kind: [] for kind in ROUTE_KINDS if kind in present["spec"]} | wanted["spec"]
     if present["metadata"]["annotations"].get(GIVEN_ANNOTATION):
         wanted["metadata"]["annotations"].setdefault(GIVEN_ANNOTATION, "")
-
-
-def _not_installed(error: NotFoundError) -> RouterUnavailableError:
-    if not error.api_missing:
-        return RouterUnavailableError(f"The VirtualService cannot be written: {error.message}")
-    return RouterUnavailableError(
-        "Istio's VirtualService (networking.istio.io/v1) is not installed, so requests cannot be "
-        "split. Install Istio's CRDs, or set spec.traffic.replicas to do without a mesh. Meanwhile "
-        "stable is served through its Service."
-    )
 
 
 def contender_of(rollout: Rollout, spec: RolloutSpec, cluster_domain: str) -> Contender:

@@ -11,7 +11,6 @@ route has stopped naming it. In between, the group's requests go where all other
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from canary_operator.adapters.cluster.cache import Caches, Place
 from canary_operator.adapters.cluster.client import Client
@@ -19,7 +18,8 @@ from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
 from canary_operator.adapters.cluster.owned import owner_of
 from canary_operator.adapters.cluster.resources import SERVICES
 from canary_operator.adapters.cluster.services import OwnedServices
-from canary_operator.domain.errors import ConflictError, InvalidSpecError, UnavailableError
+from canary_operator.adapters.traffic.istio_writes import remove
+from canary_operator.domain.errors import InvalidSpecError, UnavailableError
 from canary_operator.domain.objects import MATCH, match_service, track_name
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.ports import Key, Rollout
@@ -93,9 +93,7 @@ class GroupServices:
             self._look_again(rollout)
         if now - self._unused[place] < SETTLING_SECONDS:
             return
-        with suppress(ApiError, ConflictError):  # gone, or another object by now
-            await self._client.delete(SERVICES, held.namespace, held.name, held.uid)
-        self._cache.drop(held)
+        await remove(self._client, SERVICES, self._cache, held)
 
     def _forget(self, place: Place) -> None:
         self._made.pop(place, None)

@@ -1,7 +1,6 @@
 """The DestinationRules of a rollout: one policy for everything that its route sends requests to."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 from canary_operator.adapters.cluster.answers import Manifest
@@ -9,17 +8,14 @@ from canary_operator.adapters.cluster.cache import Caches, Held
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.drift import Rules
 from canary_operator.adapters.cluster.encoding import unpack
-from canary_operator.adapters.cluster.errors import ApiError, NotFoundError, RejectedError
-from canary_operator.adapters.cluster.owned import OwnedObjects, marks_of, owner_of
+from canary_operator.adapters.cluster.errors import RejectedError
+from canary_operator.adapters.cluster.owned import OwnedObjects, find, marks_of, owner_of
 from canary_operator.adapters.cluster.resources import DESTINATION_RULES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.traffic.istio_claims import full_host
 from canary_operator.adapters.traffic.istio_http import as_written
-from canary_operator.domain.errors import (
-    ConflictError,
-    RefusedRouteError,
-    RouterUnavailableError,
-)
+from canary_operator.adapters.traffic.istio_writes import remove, writing
+from canary_operator.domain.errors import RefusedRouteError
 from canary_operator.domain.objects import (
     CANARY,
     MATCH,
@@ -76,40 +72,42 @@ class Policies:
         self._cache = caches.destination_rules
         self._objects = OwnedRules(client, DESTINATION_RULES, caches.destination_rules, _RULES)
 
-    async def ensure(self, rollout: Rollout, spec: RolloutSpec) -> bool:
-        """Make the DestinationRules look as the spec says; return whether one was written.
-
-        Those that are not wanted any more go.
-        """
+    async def write(self, rollout: Rollout, spec: RolloutSpec) -> bool:
+        """Make the DestinationRules look as the spec says; return whether one was written."""
         written = False
-        wanted = {one["metadata"]["name"]: one for one in self._wanted(rollout, spec)}
-        for name, manifest in wanted.items():
-            try:
+        for manifest in self._wanted(rollout, spec):
+            with writing(DESTINATION_RULES, manifest["metadata"]["name"]):
                 written |= await self._objects.ensure(rollout, manifest)
-            except NotFoundError as error:
-                raise _not_installed(error) from error
-            except ApiError as error:
-                raise RouterUnavailableError(
-                    f"The API server refuses DestinationRule {name}: {error.message}"
-                ) from error
-        await self._remove_others(rollout, set(wanted))
         return written
+
+    async def remove_others(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Remove DestinationRules that the spec does not ask for any more."""
+        if rollout.deleting:
+            return
+        wanted = {one["metadata"]["name"] for one in self._wanted(rollout, spec)}
+        for held in self._cache.of(rollout.key):
+            if held.owner_uid == rollout.uid and held.name not in wanted:
+                await remove(self._client, DESTINATION_RULES, self._cache, held)
 
     async def try_out(self, rollout: Rollout, spec: RolloutSpec) -> None:
         """Ask the API server, and Istio's webhook where it is, whether they take the policy.
 
         Raises:
             RefusedRouteError: one of them does not; the message is theirs.
+            NameConflictError: an object of that name is somebody else's.
         """
-        for manifest in self._wanted(rollout, spec):
+        wanted = list(self._wanted(rollout, spec))
+        for manifest in wanted:
+            name = manifest["metadata"]["name"]
+            await find(self._client, DESTINATION_RULES, self._cache, rollout, name)
+        for manifest in wanted[:1]:  # the others have the same policy
             try:
-                await self._client.apply(DESTINATION_RULES, manifest, dry_run=True)
+                await self._objects.try_out(rollout, manifest)
             except RejectedError as error:
                 raise RefusedRouteError(
                     "spec.traffic.istio.trafficPolicy: the API server refuses DestinationRule "
                     f"{manifest['metadata']['name']}: {error.message}"
                 ) from error
-            return  # the others have the same policy
 
     def _wanted(self, rollout: Rollout, spec: RolloutSpec) -> Iterator[dict[str, Any]]:
         policy = spec.traffic.istio.traffic_policy if spec.traffic.istio else None
@@ -127,23 +125,3 @@ class Policies:
                     "trafficPolicy": without_nulls(as_written(policy)),
                 },
             }
-
-    async def _remove_others(self, rollout: Rollout, wanted: set[str]) -> None:
-        if rollout.deleting:
-            return
-        for held in self._cache.of(rollout.key):
-            if held.owner_uid == rollout.uid and held.name not in wanted:
-                with suppress(ApiError, ConflictError):  # gone, or another object by now
-                    await self._client.delete(
-                        DESTINATION_RULES, held.namespace, held.name, held.uid
-                    )
-                self._cache.drop(held)
-
-
-def _not_installed(error: NotFoundError) -> RouterUnavailableError:
-    if not error.api_missing:
-        return RouterUnavailableError(f"A DestinationRule cannot be written: {error.message}")
-    return RouterUnavailableError(
-        "Istio's DestinationRule (networking.istio.io/v1) is not installed, so "
-        "spec.traffic.istio.trafficPolicy has no effect. Install Istio's CRDs, or remove the field."
-    )

@@ -102,7 +102,7 @@ class Rivals:
 
     def _routes_it(self, key: Key, claim: Claim) -> bool:
         held = self._routes.get(key.namespace, key.name)
-        return held is not None and claim in self._claims(held)
+        return held is not None and held.rollout == key and claim in self._claims(held)
 
     def _routing(self, key: Key, claim: Claim) -> Key | None:
         """Return another rollout whose VirtualService has a claim, whatever its spec says.
@@ -111,7 +111,8 @@ class Rivals:
         """
         for held in self._routes:
             other = Key(held.namespace, held.name)
-            if other != key and claim in self._claims(held):
+            is_of_another = held.rollout is not None and other != key
+            if is_of_another and claim in self._claims(held):
                 return other
         return None
 

@@ -111,34 +111,45 @@ def hosts_of(key: Key, spec: RolloutSpec, cluster_domain: str) -> dict[str, list
     }
 
 
-def canary_weight(spec: Mapping[str, Any], key: Key, cluster_domain: str) -> int | None:
+def canary_weight(
+    spec: Mapping[str, Any], key: Key, cluster_domain: str, *, focused: bool = False
+) -> int | None:
     """Return the canary's share that a VirtualService gives, of the requests that it is for.
 
     None where a route has other destinations than ours or weights that do not sum to 100. Where
     routes differ, the highest one counts: whoever compares it will not think the canary idle.
-    Routes to stable alone are for those whom the canary is not for.
+
+    Args:
+        spec: Of the VirtualService.
+        key: Whose it is.
+        cluster_domain: End of the names of Services.
+        focused: Whether the canary is for a group. Then each of its routes stands beside one to
+            stable alone, for everybody else, and connections stay on stable.
     """
-    weights: list[int] = []
     ours = destinations(key, cluster_domain)
-    for route in _routes(spec):
+    weights, split, alone = list[int](), 0, 0
+    for kind, route in _routes(spec):
         shares = {
             full_host(
                 entry.get("destination", {}).get("host", ""), key.namespace, cluster_domain
             ): entry.get("weight", 0)
             for entry in route.get("route") or ()
         }
-        if set(shares) == {ours.stable}:
+        if focused and set(shares) == {ours.stable}:
+            alone += kind == "http"
             continue
         weight = _split_weight(shares, ours)
         if weight is None:
             return None
         weights.append(weight)
-    return max(weights, default=None)
+        split += kind == "http"
+    whole = not focused or split == alone
+    return max(weights, default=None) if whole else None
 
 
-def _routes(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _routes(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for kind in ROUTE_KINDS:
-        yield from spec.get(kind) or ()
+        yield from ((kind, route) for route in spec.get(kind) or ())
 
 
 def _split_weight(shares: Mapping[str, Any], ours: Hosts) -> int | None:
@@ -154,6 +165,6 @@ def names_group(spec: Mapping[str, Any], key: Key, cluster_domain: str) -> bool:
     group = destinations(key, cluster_domain).group
     return any(
         entry.get("destination", {}).get("host") == group
-        for route in _routes(spec)
+        for _, route in _routes(spec)
         for entry in route.get("route") or ()
     )

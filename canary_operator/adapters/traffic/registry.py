@@ -5,12 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.traffic.istio import IstioRouter
+from canary_operator.adapters.traffic.istio_foreign import RouteLender
+from canary_operator.adapters.traffic.istio_referenced import ReferencedRouter
 from canary_operator.adapters.traffic.replicas import ReplicasRouter
-from canary_operator.domain.errors import HostConflictError
+from canary_operator.domain.errors import InvalidRolloutError
+from canary_operator.domain.loans import VIRTUAL_SERVICE
 from canary_operator.domain.situation import RouteState, Settings
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import RouteTarget
-from canary_operator.ports import Key, Rollout, TrafficRouter
+from canary_operator.ports import Key, Lender, Rollout, TrafficRouter
 
 DEFAULT_KIND = "istio"
 
@@ -34,11 +37,23 @@ def _istio(
     )
 
 
+def _referenced(
+    client: Client, caches: Caches, settings: Settings, _: Sequence[str], wake: Wake
+) -> TrafficRouter:
+    return ReferencedRouter(client, caches, cluster_domain=settings.cluster_domain, wake=wake)
+
+
 ROUTERS: Mapping[str, Build] = {
     "istio": _istio,
+    "istio.virtual_service": _referenced,
     "replicas": lambda client, caches, *_: ReplicasRouter(client, caches),
 }
-"""By their field of `spec.traffic`."""
+"""By their field of `spec.traffic`; of two that are given, the one with more dots is meant."""
+
+
+def build_lenders(client: Client, caches: Caches, settings: Settings) -> Mapping[str, Lender]:
+    """Return what gives back what routers borrowed, by the kind of objects."""
+    return {VIRTUAL_SERVICE: RouteLender(client, caches, cluster_domain=settings.cluster_domain)}
 
 
 def build_router(
@@ -61,19 +76,20 @@ class RouterByKind:
         """Remember the routers by their field of `spec.traffic`; `istio` is the default."""
         self._routers = routers
 
-    def state(self, rollout: Rollout) -> RouteState:
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
         """Return what the router was told, as last seen.
 
         The one that has an object is asked: the newest spec, which may be refused, names another.
+        Where none has, one may know that it should.
         """
-        found = (router.state(rollout) for router in self._routers.values())
-        return next((state for state in found if state.exists), RouteState())
+        found = [router.state(rollout, spec) for router in self._routers.values()]
+        return max(found, key=lambda state: (state.exists, state.broken))
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         """Check, before a spec is accepted, that nobody else routes its hosts."""
         await self._chosen(spec).claim(rollout, spec)
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:
         """Return which host of the spec in force is left to another rollout, if one is."""
         return self._chosen(spec).contested(rollout, spec)
 
@@ -86,5 +102,12 @@ class RouterByKind:
         return all(router.is_finished(rollout) for router in self._routers.values())
 
     def _chosen(self, spec: RolloutSpec) -> TrafficRouter:
-        kinds = (kind for kind in self._routers if getattr(spec.traffic, kind, None) is not None)
-        return self._routers[next(kinds, DEFAULT_KIND)]
+        given = (kind for kind in self._routers if _is_given(kind, spec))
+        return self._routers[max(given, key=lambda kind: kind.count("."), default=DEFAULT_KIND)]
+
+
+def _is_given(kind: str, spec: RolloutSpec) -> bool:
+    part: object = spec.traffic
+    for field in kind.split("."):
+        part = getattr(part, field, None)
+    return part is not None

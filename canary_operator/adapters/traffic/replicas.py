@@ -46,7 +46,7 @@ class ReplicasRouter:
         """Remember where to write; `services` of `caches` must be watched."""
         self._services = ApexServices(client, caches)
 
-    def state(self, rollout: Rollout) -> RouteState:
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
         """Return what the router was told, as last seen."""
         held = self._services.get(rollout, rollout.key.name)
         manifest = unpack(held.content.manifest) if held else {}

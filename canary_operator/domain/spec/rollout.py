@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.spec.analysis import Analysis
+from canary_operator.domain.spec.autoscaling import INT32, Autoscaling
 from canary_operator.domain.spec.kinds import text, whole
 from canary_operator.domain.spec.problems import find_problems, sentence
 from canary_operator.domain.spec.schema import HERE, Place, Rule, Written
@@ -17,7 +18,6 @@ from canary_operator.domain.spec.template import NO_PODS, PodTemplate
 from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
 from canary_operator.domain.spec.workload import WorkloadRef
 
-INT32 = 2**31 - 1
 ALL = 100
 
 _REPLICAS: Place = ("traffic", "replicas")
@@ -45,6 +45,16 @@ def _focus_without_a_mesh(spec: "RolloutSpec") -> Iterable[Place]:
         yield ("strategy", "match")
 
 
+def _two_sizes(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.autoscaling is not None and "replicas" in spec.model_fields_set:
+        yield ("replicas",)
+
+
+def _scales_the_split(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.traffic.replicas is not None and spec.autoscaling is not None:
+        yield ("autoscaling",)
+
+
 _OPAQUE = ", ".join(f"'{protocol}'" for protocol in sorted(OPAQUE))
 _PORT_IS_OPAQUE = (
     "(has({0}.appProtocol) ? {0}.appProtocol in [" + _OPAQUE + "] : "
@@ -54,7 +64,9 @@ _ONLY_PORT_IS_OPAQUE = (
     f"(has(self.service.portName) && self.service.portName.matches('{OPAQUE_PREFIX}'))"
 )
 _HAS_PORTS = "has(self.service.ports) && size(self.service.ports) > 0"
-_HTTP_SETTINGS = ("match", "timeout", "retries", "headers", "rewrite", "cors_policy")
+_HTTP_SETTINGS = (
+    *("match", "timeout", "retries", "headers", "rewrite", "cors_policy", "virtual_service"),
+)
 
 
 def _cel_of_settings() -> str:
@@ -77,6 +89,11 @@ def _settings_of_connections(spec: "RolloutSpec") -> Iterable[Place]:
         value = getattr(spec.traffic.istio, name, None)
         if value is not None and value != ():
             yield ("traffic", "istio", to_camel(name))
+
+
+def _focus_in_a_foreign_route(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.strategy.is_focused and spec.traffic.virtual_service is not None:
+        yield ("strategy", "match")
 
 
 def _asked_twice(spec: "RolloutSpec") -> Iterable[Place]:
@@ -116,11 +133,30 @@ class RolloutSpec(Written):
             _focus_without_a_mesh,
         ),
         Rule(
+            "must not stand beside autoscaling, which says how many pods there are: remove one of "
+            "the two",
+            "!(has(self.replicas) && has(self.autoscaling))",
+            _two_sizes,
+        ),
+        Rule(
+            "needs traffic.istio: without a mesh the number of pods is the split, and two "
+            "autoscalers would change it. Let an autoscaler of your own scale the CanaryRollout",
+            _NO_MESH + "!has(self.autoscaling)",
+            _scales_the_split,
+        ),
+        Rule(
             "needs a first port that speaks HTTP: on others Istio sees no requests to choose from",
             "!has(self.strategy) || !has(self.strategy.match) || "
             f"!({_HAS_PORTS} ? {_PORT_IS_OPAQUE.format('self.service.ports[0]')} : "
             f"{_ONLY_PORT_IS_OPAQUE})",
             _focus_on_connections,
+        ),
+        Rule(
+            "must not be given beside traffic.istio.virtualService: put the conditions into a "
+            "route of your VirtualService, and name that route in traffic.istio.virtualService",
+            "!has(self.strategy) || !has(self.strategy.match) || !has(self.traffic) || "
+            "!has(self.traffic.istio) || !has(self.traffic.istio.virtualService)",
+            _focus_in_a_foreign_route,
         ),
         Rule(
             "needs a port that speaks HTTP: on others Istio sees no requests",
@@ -140,6 +176,9 @@ class RolloutSpec(Written):
 
     replicas: Annotated[int, whole(0, INT32)] = 1
     """Pods for the full load; when left out, 1, or with workloadRef those of the Deployment."""
+
+    autoscaling: Autoscaling | None = None
+    """Autoscalers for both versions, instead of `replicas`."""
 
     paused: bool = Field(default=False, strict=True)
     """Whether the weight is not raised; checks go on and may roll back."""
@@ -166,6 +205,11 @@ class RolloutSpec(Written):
     def has_pods(self) -> bool:
         """Whether the pods are known, and not still to be taken from a Deployment."""
         return "template" in self.model_fields_set
+
+    @property
+    def least_replicas(self) -> int:
+        """Fewest pods of stable: `replicas`, or what its autoscaler may not go below."""
+        return self.autoscaling.min_replicas if self.autoscaling else self.replicas
 
     def without_pods(self) -> Self:
         """Return the spec without its template, which takes most of the memory.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 
 from canary_operator.domain.spec.conditions import Conditions
 from canary_operator.domain.spec.http import FEW, anything, label_key, label_value
@@ -60,8 +61,54 @@ def _hosts_changed_twice(istio: "IstioTraffic") -> Iterable[Place]:
         yield ("rewrite", "authority") if of_rewrite else ("headers", "request")
 
 
+def _written_in_the_virtual_service(istio: "IstioTraffic") -> Iterable[Place]:
+    if istio.virtual_service is None:
+        return
+    for field in _OF_THE_MANAGED_ROUTE:
+        if getattr(istio, field) not in (None, (), {}):
+            yield (to_camel(field),)
+
+
+_OF_THE_MANAGED_ROUTE = (
+    *("hosts", "gateways", "match", "timeout", "retries", "headers", "rewrite", "cors_policy"),
+    *("labels", "annotations"),
+)
+"""Fields that say what the operator's own VirtualService looks like."""
+_COLLECTIONS = frozenset({"hosts", "gateways", "match", "labels", "annotations"})
+
+
+def _cel_of_managed_route() -> str:
+    """Return CEL that is true where a field of the managed route is given."""
+    names = ((field, f"self.{to_camel(field)}") for field in _OF_THE_MANAGED_ROUTE)
+    given = (
+        f"(has({name}) && size({name}) > 0)" if field in _COLLECTIONS else f"has({name})"
+        for field, name in names
+    )
+    return " || ".join(given)
+
+
 LabelKey = Annotated[str, label_key()]
 Annotation = Annotated[str, anything(4096)]
+
+
+NAME = text(
+    "the name of an object: lower-case letters, digits, hyphens and dots",
+    253,
+    "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+)
+RouteName = Annotated[str, text("the name of a route", 253)]
+
+
+class VirtualServiceReference(Written):
+    """A VirtualService of your own: only the weights of stable and canary are changed in it."""
+
+    rules = (unique("routes"),)
+
+    name: Annotated[str, NAME]
+    """Name of the VirtualService, in the namespace of the CanaryRollout."""
+
+    routes: Annotated[tuple[RouteName, ...], Field(max_length=20)] = ()
+    """Names of its HTTP routes that are split; may be left out where it has only one."""
 
 
 class IstioTraffic(Written):
@@ -85,7 +132,17 @@ class IstioTraffic(Written):
         ),
         _reserved("labels"),
         _reserved("annotations"),
+        Rule(
+            "must not be given beside virtualService: that VirtualService is yours, so write it "
+            "there",
+            f"!has(self.virtualService) || !({_cel_of_managed_route()})",
+            _written_in_the_virtual_service,
+        ),
     )
+
+    virtual_service: VirtualServiceReference | None = None
+    """A VirtualService of your own whose weights are changed; the operator makes one, with the
+    fields below, when left out."""
 
     hosts: Annotated[tuple[Annotated[str, HOST], ...], Field(max_length=20)] = ()
     """Hosts beside the rollout's own Service; the cluster's admin has to allow them."""
@@ -142,3 +199,8 @@ class TrafficSpec(Written):
 
     replicas: ReplicasTraffic | None = None
     """The number of pods of both versions behind one Service, for clusters without a mesh."""
+
+    @property
+    def virtual_service(self) -> VirtualServiceReference | None:
+        """The VirtualService of the user's own, where one is to be split."""
+        return self.istio.virtual_service if self.istio else None

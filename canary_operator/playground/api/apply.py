@@ -50,7 +50,9 @@ def prune(value: Any, schema: Schema, dropped: Tree, owned: Tree) -> Any:
     """Remove what the set `dropped` names unless the set `owned` claims it.
 
     Fields that a schema declares by name stay while anything below them is owned; map keys and
-    list items only while they are owned themselves.
+    list items only while they are owned themselves. A map or list that loses its last item is
+    null afterwards, as it is in Go; a custom resource that declares no null there is refused for
+    it, although the configuration itself was right.
     """
     if isinstance(value, dict):
         out = {}
@@ -59,14 +61,14 @@ def prune(value: Any, schema: Schema, dropped: Tree, owned: Tree) -> Any:
             kept = _prune_child(item, sub, dropped.get(f"f:{key}"), owned.get(f"f:{key}"), named)
             if kept is not _GONE:
                 out[key] = kept
-        return out
+        return out or None
     items = []
     for element, item in keyed_items(schema, value).items():
         sub = schema.get("items") or {}
         kept = _prune_child(item, sub, dropped.get(element), owned.get(element), named=False)
         if kept is not _GONE:
             items.append(kept)
-    return items
+    return items or None
 
 
 _GONE = object()
@@ -81,6 +83,6 @@ def _prune_child(
     if (named or is_member(dropped)) and not claimed:
         return _GONE
     deeper = any(key != SELF for key in dropped)
-    if deeper and not is_atomic(schema, item):
+    if deeper and item and not is_atomic(schema, item):
         return prune(item, schema, dropped, owned or {})
     return item

@@ -115,9 +115,10 @@ def addressed(body: Object, target: Target) -> Object:
 class Decoder:
     """Reads bodies of one request: unknown fields become warnings, or a refusal when strict."""
 
-    def __init__(self, resource: Resource, options: WriteOptions) -> None:
+    def __init__(self, resource: Resource, options: WriteOptions, *, applied: bool = False) -> None:
         self._resource = resource
         self._options = options
+        self._applied = applied
 
     def read(self, body: Object, from_patch: str = "") -> Object:
         """Return the object in the shape that the store keeps, with defaults.
@@ -128,7 +129,8 @@ class Decoder:
         """
         obj = self._decoded(body, from_patch)
         if self._resource.custom:
-            return dict(with_defaults(obj, self._resource.schema))
+            schema = self._resource.schema
+            return dict(with_defaults(obj, schema, keep_nulls=self._applied))
         return strategies.of(self._resource).default(storable(self._resource, obj))
 
     def _decoded(self, body: Object, from_patch: str) -> Object:

@@ -113,7 +113,7 @@ class Operations:
         if resource.custom:
             obj = without(obj, "status") if resource.has_status else obj
             obj = {**obj, "metadata": {**obj["metadata"], "generation": 1}}
-            return dict(with_defaults(obj, resource.schema))
+            return dict(with_defaults(obj, resource.schema, keep_nulls=True))
         return next_generation(strategies.of(resource).first(obj), None, resource)
 
     def _admitted(self, obj: Object, resource: Resource, old: Object | None) -> Object:
@@ -209,8 +209,9 @@ class Operations:
         merged, fields = managed.after_apply(
             served(resource, live) if live else {}, owned, writer, resource.schema, options.force
         )
+        decoder = intake.Decoder(resource, options, applied=True)
         if stored is None:
-            obj = intake.Decoder(resource, options).read(
+            obj = decoder.read(
                 {
                     **merged,
                     "apiVersion": resource.api_version,
@@ -219,7 +220,7 @@ class Operations:
                 }
             )
             return self._create(target, _with_managers(obj, fields), options, writer)
-        new = intake.Decoder(resource, options).read(merged)
+        new = decoder.read(merged)
         new = self._prepared(target, live, new)
         self.proposals.judge("UPDATE", target, options, new=new, old=live)
         return self._store(target, live, _with_managers(new, fields), options)

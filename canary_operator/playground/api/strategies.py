@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from canary_operator.playground.api import crds
 from canary_operator.playground.api.builtin import (
+    autoscalers,
     events,
     others,
     pod_defaults,
@@ -76,9 +77,9 @@ STRATEGIES: Mapping[str, Strategy] = {
         zero=events.ZERO,
     ),
     "HorizontalPodAutoscaler": Strategy(
-        others.scaler,
+        autoscalers.with_defaults,
         others.new_scaler,
-        others.check_scaler,
+        autoscalers.check,
         zero={"spec": {"scaleTargetRef": {}}},
     ),
     "Lease": Strategy(others.lease, check=others.check_lease, zero={"spec": {}}),

@@ -42,24 +42,29 @@ def _prune_object(value: Object, schema: Schema, path: str, unknown: list[str]) 
     return out
 
 
-def with_defaults(value: Any, schema: Schema) -> Any:
-    """Return `value` with the defaults of `schema`; a null that may not be is as good as absent."""
+def with_defaults(value: Any, schema: Schema, *, keep_nulls: bool = False) -> Any:
+    """Return `value` with the defaults of `schema`.
+
+    A null that may not be is as good as absent. Applying keeps it where there is no default: the
+    real server does not prune after a merge, and refuses the object for it.
+    """
     if isinstance(value, dict):
-        return _object_with_defaults(value, schema)
+        return _object_with_defaults(value, schema, keep_nulls)
     if isinstance(value, list) and isinstance(schema.get("items"), dict):
-        return [with_defaults(item, schema["items"]) for item in value]
+        return [with_defaults(item, schema["items"], keep_nulls=keep_nulls) for item in value]
     return value
 
 
-def _object_with_defaults(value: Object, schema: Schema) -> Object:
+def _object_with_defaults(value: Object, schema: Schema, keep_nulls: bool) -> Object:
     properties = schema.get("properties") or {}
     extra = schema.get("additionalProperties")
     out = {}
     for key, item in value.items():
         sub = properties.get(key, extra if isinstance(extra, dict) else {})
-        if item is None and sub and not sub.get("nullable"):
+        forbidden = item is None and sub and not sub.get("nullable")
+        if forbidden and not (keep_nulls and "default" not in sub):
             continue
-        out[key] = with_defaults(item, sub)
+        out[key] = with_defaults(item, sub, keep_nulls=keep_nulls)
     for key, sub in properties.items():
         if key not in out and "default" in sub and key not in OBJECT_FIELDS:
             out[key] = with_defaults(copied(sub["default"]), sub)

@@ -116,10 +116,10 @@ def test_an_answer_is_as_good_as_the_wish_it_was_given_to() -> None:
     assert not past.is_as_answered(PLACE, {"cpu": "0.5"}, {"cpu": "500m"})
 
 
-def pause(past: Convergence, wish: Any) -> float:
+def pause(past: Convergence, wish: Any, *, urgent: bool = False) -> float:
     """Return how long a write is put off."""
     try:
-        past.check(PLACE, wish, "Deployment web")
+        past.check(PLACE, wish, "Deployment web", urgent=urgent)
     except DriftConflictError as error:
         return error.retry_after.total_seconds() if error.retry_after else 0
     return 0
@@ -138,6 +138,18 @@ def test_pauses_grow_until_it_is_quiet() -> None:
     clock.seconds += 3600
     past.written(PLACE, {"a": 1}, {"a": 1})
     assert pause(past, {"a": 1}) == 0
+
+
+def test_what_protects_requests_is_never_put_off_for_long() -> None:
+    clock = Clock()
+    past = Convergence(clock)
+    waited = []
+    for _ in range(8):
+        past.written(PLACE, {"a": 1}, {"a": 1})
+        waited.append(pause(past, {"a": 1}, urgent=True))
+        clock.seconds += waited[-1]
+        assert pause(past, {"a": 1}, urgent=True) == 0
+    assert waited == [0, 0, 5, 5, 5, 5, 5, 5]
 
 
 def test_edits_far_enough_apart_are_no_quarrel() -> None:

@@ -7,8 +7,8 @@ import pytest
 from canary_operator.adapters.cluster.resources import DEPLOYMENTS
 from canary_operator.domain.errors import NameConflictError, WorkloadNotFoundError
 from canary_operator.domain.objects import ROLLOUT_LABEL
-from canary_operator.domain.reference import REPLICAS_BEFORE
 from canary_operator.domain.target import ReferenceTarget
+from canary_operator.domain.workload import REPLICAS_BEFORE
 from tests.adapters.cluster.world import World, template
 
 REF = {"template": None, "workloadRef": {"name": "shop"}}

@@ -12,6 +12,7 @@ import canary_operator.playground
 from canary_operator.adapters.cluster.cache import Caches, ObjectCache
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.resources import (
+    AUTOSCALERS,
     DEPLOYMENTS,
     DESTINATION_RULES,
     PODS,
@@ -44,7 +45,8 @@ def template(image: str = "web:v1", **container: Any) -> dict[str, Any]:
 
 
 def spec_of(**changes: Any) -> RolloutSpec:
-    return parse_spec({**SPEC, **changes})
+    fixed = {"replicas"} if "autoscaling" in changes else set()
+    return parse_spec({name: one for name, one in SPEC.items() if name not in fixed} | changes)
 
 
 class World:
@@ -82,6 +84,7 @@ class World:
         return {
             ROLLOUTS: caches.rollouts,
             DEPLOYMENTS: caches.deployments,
+            AUTOSCALERS: caches.autoscalers,
             SERVICES: caches.services,
             RECORDS: caches.records,
             PODS: caches.pods,
@@ -108,6 +111,17 @@ class World:
             params={"fieldManager": "by-hand"},
         )
         return await self.look(resource, name)
+
+    async def scale(self, name: str, replicas: int) -> None:
+        """Scale a Deployment as an autoscaler does, and let the watch see it."""
+        await self.cluster.client.request(
+            "PATCH",
+            DEPLOYMENTS.path(self.namespace, name, "scale"),
+            {"spec": {"replicas": replicas}},
+            ctype="application/merge-patch+json",
+            params={"fieldManager": "an-autoscaler"},
+        )
+        await self.look(DEPLOYMENTS, name)
 
     async def delete(self, resource: Resource, name: str, *, seen: bool = False) -> None:
         """Delete something by hand; the watch tells only when `seen`."""

@@ -112,10 +112,21 @@ def routes(*shares: dict[str, int]) -> dict[str, Any]:
             routes({"match": 40, "stable": 40, "canary": 20}), None, id="three destinations"
         ),
         pytest.param(routes({"match": 80, "canary": 10}, {"stable": 100}), None, id="not all"),
+        pytest.param(
+            routes({"match": 80, "canary": 20}, {"stable": 100}, {"stable": 100}, {"stable": 100}),
+            None,
+            id="one port of two gives the canary nothing",
+        ),
+        pytest.param(
+            routes({"match": 80, "canary": 20}, {"stable": 100})
+            | {"tcp": [{"route": to(5432, stable=100)}]},
+            20,
+            id="connections stay on stable",
+        ),
     ],
 )
 def test_the_weight_is_that_of_the_group(spec: dict[str, Any], weight: int | None) -> None:
-    assert canary_weight(spec, KEY, "cluster.local") == weight
+    assert canary_weight(spec, KEY, "cluster.local", focused=True) == weight
 
 
 class Clock:
@@ -177,7 +188,25 @@ async def test_the_service_is_made_and_named_when_it_had_time_to_settle(
     world.calls.clear()
     assert not await router.set(rollout, spec, RouteTarget(0))
     assert not world.calls
-    assert router.state(rollout).weight == 0
+    assert router.state(rollout, spec).weight == 0
+
+
+@pytest.mark.parametrize("strategy", [{}, FOCUSED["strategy"]], ids=["for all", "focused"])
+async def test_one_route_of_two_that_gives_the_canary_nothing_is_seen_and_set_back(
+    world: World, router: IstioRouter, strategy: dict[str, Any]
+) -> None:
+    spec = spec_of(strategy=strategy, service={"ports": [HTTP, GRPC]})
+    rollout = await world.rollout()
+    await router.set(rollout, spec, RouteTarget(20))
+    assert router.state(rollout, spec).weight == 20
+    before = await world.get(VIRTUAL_SERVICES, "web")
+    edited = [*before["spec"]["http"]]
+    [stable, _] = edited[0]["route"]
+    edited[0] = {**edited[0], "route": [{**stable, "weight": 100}]}
+    await world.edit(VIRTUAL_SERVICES, "web", {"spec": {"http": edited}})
+    assert router.state(rollout, spec).weight is None
+    assert await router.set(rollout, spec, RouteTarget(20))
+    assert (await world.get(VIRTUAL_SERVICES, "web"))["spec"] == before["spec"]
 
 
 async def test_the_rollout_is_looked_at_again_when_the_service_settled(

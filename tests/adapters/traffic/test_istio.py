@@ -168,6 +168,15 @@ async def test_a_foreign_virtual_service_is_never_touched(
     assert router.state(rollout) == RouteState()
 
 
+async def test_a_route_is_not_tried_out_on_a_foreign_virtual_service(
+    world: World, router: IstioRouter
+) -> None:
+    rollout = await world.rollout()
+    await create(world, foreign("web", world.namespace, hosts=["other.example.com"]))
+    with pytest.raises(NameConflictError, match="VirtualService web already exists"):
+        await router.claim(rollout, spec_of(traffic={"istio": {"timeout": "5s"}}))
+
+
 async def test_istio_is_not_installed(world: World, router: IstioRouter) -> None:
     if not isinstance(world.cluster, EmbeddedCluster):
         pytest.skip("the definition is shared by all tests of the real cluster")

@@ -47,7 +47,8 @@ class Scene:
         return [one.key.name for one in contenders if not self.rivals.lost(one)]
 
     def _body(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-        meta = {"namespace": "demo", "name": name, "uid": name}
+        labels = {"canary-operator.dev/rollout": name}
+        meta = {"namespace": "demo", "name": name, "uid": name, "labels": labels}
         version = str(next(_versions))
         return {"metadata": {**meta, "resourceVersion": version}, "spec": spec}
 

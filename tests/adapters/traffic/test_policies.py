@@ -124,6 +124,22 @@ async def test_a_foreign_one_is_never_touched(world: World, router: IstioRouter)
     assert await world.get(DESTINATION_RULES, "web-canary") == before
 
 
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_policy_is_not_tried_out_on_a_foreign_one(
+    world: World, router: IstioRouter, name: str
+) -> None:
+    theirs = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": name},
+        "spec": {"host": "elsewhere"},
+    }
+    path = DESTINATION_RULES.path(world.namespace)
+    await world.cluster.client.request("POST", path, theirs)
+    with pytest.raises(NameConflictError, match=f"DestinationRule {name} already exists"):
+        await router.claim(await world.rollout(), with_policy())
+
+
 async def test_the_policy_is_there_before_the_first_route(
     world: World, router: IstioRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,11 @@ STABLE, CANARY = "web-stable.demo.svc.cluster.local", "web-canary.demo.svc.clust
         ),
         pytest.param({"http": [route((STABLE, 80), (CANARY, 10))]}, None, id="not all of it"),
         pytest.param({"http": [route((STABLE, 100))]}, None, id="a destination is missing"),
+        pytest.param(
+            {"http": [route((STABLE, 80), (CANARY, 20)), route((STABLE, 100))]},
+            None,
+            id="one port of two gives the canary nothing",
+        ),
         pytest.param({"http": [route((STABLE, 50), ("x", 50))]}, None, id="a foreign destination"),
         pytest.param(
             {"http": [route((STABLE, 50), (CANARY, 50), ("x", 0))]}, None, id="one too many"
@@ -161,7 +166,7 @@ class Named:
     def __init__(self, weight: int | None) -> None:
         self.weight = weight
 
-    def state(self, _: Rollout) -> RouteState:
+    def state(self, *_: Any) -> RouteState:
         return RouteState(exists=self.weight is not None, weight=self.weight)
 
     async def claim(self, *_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +83,24 @@ PLANS: dict[str, Callable[[], Plan]] = {
 }  # fmt: skip
 
 
+@cache
+def made(name: str) -> Plan:
+    """Return a plan; one that compares takes seconds to make."""
+    return PLANS[name]()
+
+
 @pytest.mark.parametrize("paper", PAPERS)
 @pytest.mark.parametrize("name", PLANS)
 def test_a_plan(name: str, paper: str) -> None:
     on = sheet(**PAPERS[paper])
-    check_snapshot(f"plan/{name}-{paper}", drawn(on, plan_screen(PLANS[name](), on)))
+    check_snapshot(f"plan/{name}-{paper}", drawn(on, plan_screen(made(name), on)))
 
 
 @pytest.mark.parametrize("width", [40, 80, 100, 140])
 @pytest.mark.parametrize("name", PLANS)
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     on = sheet(width)
-    text = drawn(on, plan_screen(PLANS[name](), on))
+    text = drawn(on, plan_screen(made(name), on))
     assert max(len(line) for line in text.split("\n")) <= width
 
 
@@ -102,9 +109,9 @@ def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
 def test_nothing_is_cut_off(name: str, width: int) -> None:
     """Not even at 40 columns; what has no room is left out as a whole column."""
     on = sheet(width)
-    assert "…" not in drawn(on, plan_screen(PLANS[name](), on))
+    assert "…" not in drawn(on, plan_screen(made(name), on))
 
 
 def test_ascii_is_ascii() -> None:
     on = sheet(100, plain=True)
-    assert all(drawn(on, plan_screen(make(), on)).isascii() for make in PLANS.values())
+    assert all(drawn(on, plan_screen(made(name), on)).isascii() for name in PLANS)

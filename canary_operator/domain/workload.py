@@ -52,7 +52,7 @@ def referenced_name(raw: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def check_reference(rollout: str, ref: WorkloadRef) -> None:
+def check_workload(rollout: str, ref: WorkloadRef) -> None:
     """Refuse a Deployment whose name the rollout needs for one of its own.
 
     Raises:
@@ -99,7 +99,7 @@ def with_pods_of(spec: RolloutSpec, reference: Reference, replicas: int | None) 
         template = read_pods(reference.template, f"Deployment {reference.name}: spec.template")
     except InvalidSpecError as error:
         raise InvalidTemplateError(error.message) from error
-    if "replicas" in spec.model_fields_set:
+    if "replicas" in spec.model_fields_set or spec.autoscaling is not None:
         return spec.model_copy(update={"template": template})
     own = reference.own_replicas or spec.replicas
     size = own if replicas is None else replicas

@@ -1,0 +1,300 @@
+"""The life of a rollout whose pods are scaled: floors, the load, and the way back."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary_operator.domain.errors import InvalidSpecError
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.reasons import Reason
+from canary_operator.domain.revision import revision_of
+from canary_operator.domain.situation import ScalerState
+from canary_operator.domain.status import Outcome
+from canary_operator.ports import Key
+from canary_operator.testing.builders import spec, template
+from canary_operator.testing.driver import Driver
+from canary_operator.testing.memory import World
+
+V1, V2 = revision_of(template("v1")), revision_of(template("v2"))
+
+
+def scaled(**changes: Any) -> dict[str, Any]:
+    """Return a spec with autoscalers: 4 to 20 pods for each version."""
+    bounds = {"minReplicas": 4, "maxReplicas": 20}
+    written = spec(autoscaling=bounds | changes.pop("autoscaling", {}), **changes)
+    del written["replicas"]
+    return written
+
+
+async def begun(**changes: Any) -> Driver:
+    """Return a driver whose first revision serves."""
+    driver = Driver(World(key=Key("demo", "web"), spec=scaled(**changes)))
+    await driver.work()
+    return driver
+
+
+async def until(driver: Driver, reached: Any, seconds: int = 400) -> None:
+    for _ in range(seconds):
+        if reached():
+            return
+        await driver.pass_time(1)
+    raise AssertionError(f"was not reached: {driver.status}")
+
+
+async def at_weight(driver: Driver, weight: int) -> None:
+    await until(driver, lambda: driver.status.weight == weight)
+
+
+async def on_trial(weight: int, pods: int = 4, **changes: Any) -> Driver:
+    """Return a driver whose stable had `pods` pods when v2 came, at `weight` percent."""
+    driver = await begun(**changes)
+    driver.world.autoscale("stable", pods)
+    driver.world.edit(template=template("v2"))
+    await driver.work()
+    await at_weight(driver, weight)
+    return driver
+
+
+def sizes(world: World) -> tuple[int, int]:
+    """Return how many pods are asked for: of stable and of the canary."""
+    return tuple(world.deployments[track].replicas for track in ("stable", "canary"))  # type: ignore[return-value]
+
+
+def floors(world: World) -> tuple[int | None, int | None]:
+    """Return below how many pods the autoscalers do not go; None where there is none."""
+    found = (world.autoscalers.get(track) for track in ("stable", "canary"))
+    return tuple(one and one.least for one in found)  # type: ignore[return-value]
+
+
+async def decide(driver: Driver, **pods: int) -> None:
+    """Let autoscalers ask for so many pods."""
+    for track, count in pods.items():
+        driver.world.autoscale(track, count)
+    await driver.work()
+
+
+async def test_stable_begins_at_its_floor_and_has_an_autoscaler() -> None:
+    driver = await begun()
+    assert driver.status.phase is Phase.STABLE
+    assert sizes(driver.world) == (4, 0)
+    stable = driver.world.autoscalers["stable"].state()
+    assert replace(stable, desired=0) == ScalerState(4, 20)
+    assert "canary" not in driver.world.autoscalers, "there is nothing to scale"
+
+
+async def test_pods_that_an_autoscaler_asks_for_are_left_alone() -> None:
+    driver = await begun()
+    await decide(driver, stable=9)
+    await driver.pass_time(60)
+    assert sizes(driver.world) == (9, 0)
+    assert floors(driver.world) == (4, None), "nobody is on trial"
+    assert driver.world.writes.count("stable") == 1
+
+
+async def test_the_canarys_floor_follows_the_load_that_was_there_when_the_trial_began() -> None:
+    driver = await on_trial(5, pods=10)
+    seen = []
+    for weight in (5, 20, 50):
+        await at_weight(driver, weight)
+        seen.append((sizes(driver.world), floors(driver.world)))
+    assert seen == [((10, 1), (10, 1)), ((10, 2), (10, 2)), ((10, 5), (10, 5))]
+    assert driver.status.full_load == 10
+
+
+async def test_a_raise_waits_for_the_pods_of_the_lifted_floor() -> None:
+    driver = await on_trial(20, pods=10)
+    driver.world.broken.add(V2)
+    await driver.pass_time(30)
+    assert floors(driver.world) == (10, 5), "lifted ahead of the weight"
+    assert driver.status.weight == 20, "which waits for available pods"
+    driver.world.broken.clear()
+    await at_weight(driver, 50)
+
+
+async def test_the_baseline_keeps_stables_pods_while_its_share_shrinks() -> None:
+    driver = await on_trial(50, pods=10)
+    await decide(driver, stable=5)
+    assert sizes(driver.world) == (10, 5), "all of it may come back at once"
+
+
+async def test_stable_may_be_left_to_its_autoscaler() -> None:
+    driver = await on_trial(50, pods=10, autoscaling={"capacity": {"stableFloor": "HPA"}})
+    await decide(driver, stable=5)
+    assert sizes(driver.world) == (5, 5)
+    assert floors(driver.world) == (4, 5)
+
+
+@pytest.mark.parametrize("floor", ["Baseline", "HPA"])
+async def test_stable_gets_the_pods_of_the_full_load_before_it_takes_all_traffic(
+    floor: str,
+) -> None:
+    driver = await on_trial(50, pods=10, autoscaling={"capacity": {"stableFloor": floor}})
+    await decide(driver, stable=5)
+    driver.world.pod_start = timedelta(seconds=3)
+    await until(driver, lambda: driver.status.phase is Phase.PROMOTING)
+    assert floors(driver.world)[0] == 10
+    await until(driver, lambda: driver.status.phase is Phase.STABLE)
+    assert sizes(driver.world)[0] == 10
+    assert driver.status.history[0].outcome is Outcome.PROMOTED
+
+
+@pytest.mark.parametrize("floor", ["Baseline", "HPA"])
+async def test_a_rollback_lifts_stables_floor_and_keeps_it_until_the_canary_has_gone(
+    floor: str,
+) -> None:
+    driver = await on_trial(50, pods=10, autoscaling={"capacity": {"stableFloor": floor}})
+    await decide(driver, stable=5)
+    driver.world.ask("abort")
+    await driver.work()
+    assert driver.world.route.weight == 0
+    assert floors(driver.world)[0] == 10
+    await until(driver, lambda: driver.status.phase is Phase.ROLLED_BACK)
+    await driver.work()
+    assert floors(driver.world) == (4, None)
+    assert sizes(driver.world)[1] == 0
+
+
+async def test_after_a_promotion_stables_floor_stays_until_the_canary_has_gone() -> None:
+    driver = await on_trial(50, pods=10)
+    await until(driver, lambda: driver.status.phase is Phase.STABLE)
+    await decide(driver, stable=5)
+    assert sizes(driver.world)[0] == 10, "its autoscaler has not seen all of the traffic yet"
+    await driver.pass_time(31)
+    assert floors(driver.world) == (4, None)
+    assert sizes(driver.world)[1] == 0
+    await decide(driver, stable=5)
+    assert sizes(driver.world) == (5, 0)
+
+
+async def test_the_stable_template_again_keeps_the_pods_for_all_traffic_for_a_while() -> None:
+    driver = await on_trial(50, pods=10, autoscaling={"capacity": {"stableFloor": "HPA"}})
+    await decide(driver, stable=5)
+    driver.world.edit(template=template("v1"))
+    await driver.work()
+    assert driver.status.phase is Phase.STABLE
+    assert floors(driver.world)[0] == 10
+
+
+async def test_a_load_that_grows_on_trial_lifts_the_next_floor() -> None:
+    driver = await on_trial(20, pods=10)
+    await decide(driver, canary=4)  # twice the load: 4 pods for its 20 %
+    assert floors(driver.world) == (10, 2), "only before a raise: it may end again"
+    await at_weight(driver, 50)
+    # 4 pods at 20 % speak of 20 pods, stable's 10 at 80 % of 13: the lower one counts.
+    assert driver.status.full_load == 13
+    assert floors(driver.world) == (13, 7)
+
+
+async def test_both_versions_scale_down_when_the_load_ends_whatever_the_weight() -> None:
+    for weight in (5, 20, 50):
+        driver = await on_trial(weight, pods=4)
+        quiet = sizes(driver.world)
+        await decide(driver, stable=12, canary=9)
+        assert sizes(driver.world) == (12, 9)
+        await decide(driver, stable=1, canary=1)
+        assert sizes(driver.world) == quiet
+        assert driver.status.weight == weight
+
+
+async def test_the_floors_stay_within_the_bounds_of_the_spec() -> None:
+    driver = await on_trial(20, pods=4, autoscaling={"maxReplicas": 5})
+    await decide(driver, stable=5, canary=5)
+    await at_weight(driver, 50)
+    assert floors(driver.world) == (5, 3)
+
+
+async def test_a_canary_that_is_replaced_begins_at_its_floor() -> None:
+    driver = await on_trial(50, pods=10)
+    await decide(driver, canary=9)
+    driver.world.edit(template=template("v3"))
+    await driver.pass_time(3)
+    assert driver.status.weight in {0, 5}
+    assert sizes(driver.world) == (10, 1)
+    assert driver.status.full_load == 10
+
+
+async def test_autoscalers_may_come_and_go_while_nothing_is_on_trial() -> None:
+    driver = Driver(World(key=Key("demo", "web"), spec=spec(replicas=6)))
+    await driver.work()
+    assert sizes(driver.world) == (6, 0)
+    driver.world.spec = scaled()
+    driver.world.edit()
+    await driver.work()
+    assert sizes(driver.world) == (6, 0), "they begin where the pods are"
+    assert floors(driver.world) == (4, None)
+    await decide(driver, stable=9)
+    driver.world.spec = spec(replicas=6)
+    driver.world.edit()
+    await driver.work()
+    assert sizes(driver.world) == (6, 0)
+    assert driver.world.autoscalers == {}
+
+
+async def test_autoscalers_may_come_and_go_while_a_canary_is_on_trial() -> None:
+    driver = Driver(World(key=Key("demo", "web"), spec=spec(replicas=6)))
+    await driver.work()
+    driver.world.edit(template=template("v2"))
+    await at_weight(driver, 50)
+    driver.world.spec = scaled(template=template("v2"))
+    driver.world.edit()
+    await driver.work()
+    assert (sizes(driver.world), floors(driver.world)) == ((6, 3), (6, 3))
+    driver.world.spec = spec("v2", replicas=6)
+    driver.world.edit()
+    await driver.work()
+    assert (sizes(driver.world), floors(driver.world)) == ((6, 3), (None, None))
+    assert driver.status.weight == 50
+    assert driver.status.full_load is None
+
+
+async def test_a_stable_that_somebody_deleted_comes_back_as_large_as_it_was() -> None:
+    driver = await begun()
+    await decide(driver, stable=9)
+    del driver.world.deployments["stable"]
+    await driver.work()
+    assert sizes(driver.world)[0] == 9
+
+
+async def test_a_stable_that_somebody_scaled_to_zero_is_brought_back() -> None:
+    driver = await begun()
+    driver.world.deployments["stable"].replicas = 0
+    await driver.work()
+    assert sizes(driver.world)[0] == 4, "an autoscaler leaves a Deployment without pods alone"
+
+
+async def test_an_autoscaler_that_somebody_deleted_comes_back() -> None:
+    driver = await begun()
+    driver.world.autoscalers.clear()
+    await driver.work()
+    assert floors(driver.world) == (4, None)
+    told = [one.message for one in driver.world.events if one.reason is Reason.DRIFT_REPAIRED]
+    assert told == [
+        "Somebody changed or deleted a HorizontalPodAutoscaler of web; it was set back."
+    ]
+
+
+async def test_replicas_and_autoscaling_together_are_refused() -> None:
+    driver = await begun()
+    driver.world.edit(replicas=3)
+    await driver.work()
+    condition = driver.status.conditions[0]
+    assert condition.reason == Reason.INVALID_SPEC
+    assert condition.message.startswith("spec.replicas is 3, but must not stand beside autoscaling")
+    await decide(driver, stable=9)
+    assert sizes(driver.world)[0] == 9, "what was accepted goes on"
+
+
+async def test_autoscalers_that_the_api_server_refuses_change_nothing() -> None:
+    driver = await begun()
+
+    def refuse(name: str) -> None:
+        if name == "dry run":
+            raise InvalidSpecError("spec.autoscaling: metrics[0].type: Required value")
+
+    driver.world.before_write = refuse
+    driver.world.edit(autoscaling={"maxReplicas": 9, "metrics": [{}]})
+    await driver.work()
+    assert driver.status.conditions[0].message.startswith("spec.autoscaling: metrics[0].type")
+    assert driver.world.autoscalers["stable"].most == 20
