@@ -1,14 +1,17 @@
 """A rollout takes its pods from a Deployment of somebody else, and gives its place back."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from canary_operator.domain.errors import UnavailableError
 from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
+from canary_operator.domain.steps import PROXY_DELAY
 from canary_operator.testing.builders import spec, template, without_a_mesh
 from canary_operator.testing.driver import Driver
 from canary_operator.testing.memory import Killed, World
@@ -317,6 +320,56 @@ async def test_without_a_mesh_the_service_is_taken_when_stable_serves(world: Wor
     await driver.pass_time(10)
     assert world.is_gone
     assert min(pods for _, pods in seen) == REPLICAS
+
+
+async def test_an_autoscaled_stable_comes_up_with_the_pods_of_the_deployment(world: World) -> None:
+    world.spec = adopting(autoscaling={"minReplicas": 1, "maxReplicas": 10})
+    seen = watch_over(world)
+    await adopted(world)
+    assert min(pods for _, pods in seen) == REPLICAS
+    stable = world.autoscalers["stable"]
+    assert stable.least == 1, "from now on its load is its own"
+    assert world.deployments["stable"].replicas == REPLICAS
+
+
+def times_of_writes(world: World) -> dict[str, datetime]:
+    """Note when each write was done last."""
+    seen: dict[str, datetime] = {}
+    world.after_write = lambda name: seen.update({name: world.now})
+    return seen
+
+
+async def test_proxies_have_time_to_follow_before_pods_go(world: World) -> None:
+    refused = True
+
+    def refuse(name: str) -> None:
+        if refused and name == "route":
+            raise UnavailableError("the API server is away")
+
+    world.before_write = refuse
+    at = times_of_writes(world)
+    driver = Driver(world)
+    await driver.pass_time(10)
+    assert referenced(world).deployment.replicas == REPLICAS, "not before there is a route"
+    refused = False
+    await driver.pass_time(40)
+    assert at["scale down"] - at["route"] >= PROXY_DELAY
+    world.delete()
+    await driver.pass_time(20)
+    assert at["give service back"] - at["close route"] >= PROXY_DELAY
+    assert at["release"] - at["give service back"] >= PROXY_DELAY
+
+
+async def test_while_stable_lacks_pods_the_deployment_keeps_its_own(world: World) -> None:
+    driver = Driver(world)
+    await driver.work()
+    world.broken.add(revision_of(template("v1")))
+    world.deployments["stable"].pods[0].available = False
+    await driver.pass_time(10)
+    assert referenced(world).deployment.replicas == REPLICAS
+    world.broken.clear()
+    await driver.pass_time(5)
+    assert referenced(world).deployment.replicas == 0
 
 
 def kill_at(world: World, number: int) -> Callable[[str], None]:
