@@ -83,13 +83,7 @@ def build(options: Options, configuration: Configuration) -> Parts:
         ValueError: an address is no URL.
     """
     caches = Caches()
-    telemetry = OperatorTelemetry(
-        version("canary-operator"), lambda: election is None or election.working
-    )
-    # Its own, so that busy ticks hold up no renewal.
-    lease_client = Client(configuration, telemetry.answered)
-    election = _election(options, lease_client)
-    client = _client(configuration, telemetry, election)
+    telemetry, election, lease_client, client = _connect(options, configuration)
     settings = _settings(options)
     metrics = PrometheusMetrics(_connection(options.prometheus), settings, telemetry.queried)
     events = ClusterEvents(client, socket.gethostname(), now)
@@ -128,6 +122,21 @@ def build(options: Options, configuration: Configuration) -> Parts:
         finishing=(relisting.stop, events.stop),
         closing=(metrics.aclose, client.close, lease_client.close),
     )
+
+
+def _connect(
+    options: Options, configuration: Configuration
+) -> tuple[OperatorTelemetry, Election | None, Client, Client]:
+    """Return what counts requests, who leads, and the clients of both: of leases and of all else.
+
+    Leases have a client of their own, so that busy ticks hold up no renewal.
+    """
+    telemetry = OperatorTelemetry(
+        version("canary-operator"), lambda: election is None or election.working
+    )
+    lease_client = Client(configuration, telemetry.answered)
+    election = _election(options, lease_client)
+    return telemetry, election, lease_client, _client(configuration, telemetry, election)
 
 
 def _reader(client: Client, caches: Caches, namespaces: Sequence[str]) -> Read:
