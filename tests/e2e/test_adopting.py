@@ -9,6 +9,7 @@ from canary_operator.playground.client import DEPLOYMENTS, MERGE, SERVICES, NotF
 from canary_operator.playground.local import ROLLOUTS
 from tests.support.adopting import ADOPT, BEFORE, OURS, ROLLOUT, Shop
 from tests.support.bed import VIRTUAL_SERVICES, Bed, condition, quick_spec
+from tests.support.clusters import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -136,7 +137,11 @@ async def test_without_a_mesh_the_service_is_adopted_and_given_back(shop: Shop) 
     assert (await shop.service())["spec"]["selector"] == {"app": "web", **OURS}
     await shop.apply_deployment("v2", replicas=None)
     await release.until(lambda status: status.get("weight") == 25)
-    assert (await shop.service())["spec"]["selector"] == {"app": "web", ROLLOUT: "web"}
+
+    async def open_to_both() -> bool:
+        return bool((await shop.service())["spec"]["selector"] == {"app": "web", ROLLOUT: "web"})
+
+    await eventually(open_to_both)
     await shop.bed.client.delete(ROLLOUTS, "web", shop.namespace)
     await shop.until_gone()
     found = await shop.service()
