@@ -12,7 +12,7 @@ ENGINE = $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 &
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup bench-failover bench-scrape bench bench-endurance
+.PHONY: help demo playground pictures test check unit lint format generate lock prometheus clean bench-queries bench-decisions bench-startup bench-failover bench-scrape bench bench-endurance
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -43,8 +43,11 @@ prometheus:
 demo: $(DEMO_STAMP) prometheus  ## A whole rollout on this machine: real Envoy, real Prometheus, no cluster
 	@$(BIN)/python -m canary_operator.playground.demo
 
-playground: $(DEMO_STAMP) prometheus  ## A local cluster for kubectl and the examples, until Ctrl-C
-	@$(BIN)/python -m canary_operator.playground
+playground: $(DEMO_STAMP) prometheus  ## A local cluster for kubectl and the examples, until Ctrl-C; OPTIONS=--no-istio
+	@$(BIN)/python -m canary_operator.playground $(OPTIONS)
+
+pictures: $(STAMP) prometheus  ## Draw the tutorial's pictures from real runs of its examples, some ten minutes
+	@$(BIN)/python -m benchmarks.tutorial_pictures
 
 test: $(STAMP) prometheus  ## Every test, with real Envoy and Prometheus
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup

@@ -137,7 +137,7 @@ def _raise(action: Raise, at: Situation) -> RolloutStatus:
             "step": action.step,
             "weight": action.weight,
             "weight_applied_at": at.now,
-            "full_load": full_load(at) if at.spec.autoscaling else None,
+            "full_load": _full_load(at),
             "traffic_off_at": None,
             **changes,
         }
@@ -159,6 +159,11 @@ def _raise(action: Raise, at: Situation) -> RolloutStatus:
         awaits_pods=True if counted and missing else None,
         in_first_step=True if counted and first else None,
     )
+
+
+def _full_load(at: Situation) -> int | None:
+    """Return what is known of the load; what `maxReplicas` hides of it now is not forgotten."""
+    return max(at.status.full_load or 0, full_load(at)) if at.spec.autoscaling else None
 
 
 def _lower(weight: int, at: Situation) -> RolloutStatus:

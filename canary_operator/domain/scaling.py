@@ -78,7 +78,7 @@ def load_seen(at: Situation) -> int | None:
         return full_load(at)
     if at.status.phase not in IN_STEPS or next_raise(at) is None:
         return known
-    return min(max(known, _carried(at)), scaling.max_replicas)
+    return max(known, min(_carried(at), scaling.max_replicas))
 
 
 def _carried(at: Situation) -> int:

@@ -128,7 +128,17 @@ class Acceptor:
             return None
         expired = known.retry_at is not None and now >= known.retry_at
         woken = isinstance(known.error, InvalidRolloutError) and known.error.is_watched
+        woken = woken or self._was_recorded(rollout, known)
         return None if expired or woken else known
+
+    def _was_recorded(self, rollout: Rollout, known: _Remembered) -> bool:
+        """Whether the record of a spec is there, although we were told that it was not written."""
+        if not isinstance(known.error, SurroundingsError):
+            return False
+        records = self._ports.workloads.records(rollout)
+        newest = records[0] if records else None
+        wanted = known.revision, settings_of(rollout.spec)
+        return newest is not None and (newest.revision, newest.settings) == wanted
 
     async def _examine(self, rollout: Rollout, now: datetime) -> _Remembered:
         try:

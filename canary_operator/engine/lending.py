@@ -59,7 +59,7 @@ class Lending:
         Raises:
             ConflictError, SurroundingsError: nothing is borrowed yet, and must not be.
         """
-        borrowed = RolloutStatus.read(rollout.status).borrowed
+        borrowed = bool(rollout.status.get("borrowed"))
         if rollout.is_guarded or not (borrowed or (wanted and loans_of(wanted.spec))):
             return False
         try:

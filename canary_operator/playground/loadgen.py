@@ -119,6 +119,7 @@ class LoadGenerator:
         url: str,
         *,
         host: str | None = None,
+        headers: Mapping[str, str] | None = None,
         rate: float = 50.0,
         new_connection_every: int = 10,
         timeout_seconds: float = 10.0,
@@ -129,6 +130,7 @@ class LoadGenerator:
         Args:
             url: Where to send to.
             host: Host header, if it is not the one in `url`.
+            headers: Further headers, such as a cookie.
             rate: Requests per second; may be changed while running.
             new_connection_every: Each so many-th request opens a connection of its own.
             timeout_seconds: When a user would give up.
@@ -138,7 +140,9 @@ class LoadGenerator:
         self.counts = Counts()
         self.samples: deque[Sample] = deque(maxlen=keep_samples)
         self._url, named = on_loopback(url)
-        self._headers = {"Host": host or named or ""} if host or named else {}
+        self._headers = dict(headers or {})
+        if called := host or named:
+            self._headers["Host"] = called
         self._new_connection_every = new_connection_every
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._in_flight: set[asyncio.Task[None]] = set()

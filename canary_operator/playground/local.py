@@ -13,6 +13,7 @@ import yaml
 
 from canary_operator.crd import custom_resource_definition
 from canary_operator.playground.api import EmbeddedAPI
+from canary_operator.playground.autoscaler import Autoscaler, rates_of
 from canary_operator.playground.client import NAMESPACES, Client, Manifest, Resource
 from canary_operator.playground.controllers import Controllers, ProcessRuntime
 from canary_operator.playground.mesh import Mesh
@@ -77,6 +78,7 @@ class LocalCluster:
                     self._folder("prometheus"), [self.mesh.metrics_target], pods=targets.file
                 )
             )
+            await stack.enter_async_context(Autoscaler(self.client, rates_of(self.prometheus)))
             self.operator = await stack.enter_async_context(
                 OperatorProcess(
                     self.kubeconfig, self.prometheus.url, self._directory / "operator.log"

@@ -32,8 +32,9 @@ def without_a_mesh(*weights: int, replicas: int = 3, rounding: str = "Exact") ->
 
 def spec(version: str = "v1", **changes: Any) -> dict[str, Any]:
     """Return a spec with quick steps of 5, 20 and 50 %, as a user writes it."""
+    size = {} if "autoscaling" in changes else {"replicas": 4}
     return {
-        "replicas": 4,
+        **size,
         "template": template(version),
         "service": {"port": 80, "targetPort": 8080},
         "strategy": {

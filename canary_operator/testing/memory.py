@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
-from canary_operator.domain.errors import ConflictError, InvalidRolloutError
+from canary_operator.domain.errors import ConflictError, InvalidRolloutError, RouteMissingError
 from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
@@ -59,6 +59,8 @@ class World:
     """What the pods are taken from; it moves with `deployments`."""
     services: bool = False
     route: RouteState = field(default_factory=RouteState)
+    route_broken: str | None = None
+    """What is wrong with a route that is somebody else's; None for nothing."""
     route_finished: bool = True
     """Whether the router has nothing left to do by itself."""
     records: list[Accepted] = field(default_factory=list)
@@ -329,16 +331,20 @@ class _Workloads(_Port, ReferencedWorkloads):
 
 class _Router(_Port):
     def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
-        return self.sight.route()
+        state = self.sight.route()
+        return replace(state, weight=None, broken=True) if self.world.route_broken else state
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         pass
 
     def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:  # noqa: ARG002
-        return None
+        words = self.world.route_broken
+        return RouteMissingError(words) if words else None
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
-        del rollout
+        problem = self.contested(rollout, spec)
+        if problem is not None and target.weight > 0:
+            raise problem
         wanted = RouteState(
             exists=True,
             weight=target.weight,

@@ -225,16 +225,31 @@ async def test_only_who_asks_for_a_policy_needs_the_right_to_write_one(shop: Sho
 
 async def test_who_takes_pods_from_a_deployment_must_be_allowed_to_update_it(shop: Shop) -> None:
     ref = {"workloadRef": {"name": "shop"}, "template": None}
-    async with await shop.person("kim", WRITE, *NEEDED) as kim:
-        refused = await shop.refusal(kim, **ref)
-        assert "kim may not update Deployment shop in namespace" in refused
-        assert await shop.refusal(kim) == ""
+    async with await shop.person("kai", WRITE, *NEEDED) as kai:
+        refused = await shop.refusal(kai, **ref)
+        assert "kai may not update Deployment shop in namespace" in refused
+        assert await shop.refusal(kai) == ""
     other = {**rule("apps", "deployments", "update"), "resourceNames": ["another"]}
     async with await shop.person("leo", WRITE, *NEEDED, other) as leo:
         assert "leo may not update Deployment shop" in await shop.refusal(leo, **ref)
     this = {**rule("apps", "deployments", "update"), "resourceNames": ["shop"]}
-    async with await shop.person("mia", WRITE, *NEEDED, this) as mia:
-        assert await shop.refusal(mia, **ref) == ""
+    async with await shop.person("nia", WRITE, *NEEDED, this) as nia:
+        assert await shop.refusal(nia, **ref) == ""
+
+
+async def test_only_who_may_change_a_virtual_service_may_have_it_changed(shop: Shop) -> None:
+    traffic = {"istio": {"virtualService": {"name": "pages"}}}
+    async with await shop.person("kim", WRITE, *NEEDED) as kim:
+        refused = await shop.refusal(kim, traffic=traffic)
+        assert "kim may not patch virtualservices.networking.istio.io pages" in refused
+        assert await shop.refusal(kim) == ""
+    right = rule("networking.istio.io", "virtualservices", "patch")
+    for name, allowed in (("lee", ["pages"]), ("mia", ["other"])):
+        async with await shop.person(
+            name, WRITE, *NEEDED, {**right, "resourceNames": allowed}
+        ) as person:
+            refused = await shop.refusal(person, traffic=traffic)
+            assert (refused == "") is (allowed == ["pages"])
 
 
 async def test_only_who_asks_for_autoscalers_needs_the_right_to_write_them(shop: Shop) -> None:

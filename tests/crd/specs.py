@@ -223,6 +223,22 @@ GOOD: Mapping[str, dict[str, Any]] = {
             "analysis": {"metrics": [{"name": "a", "query": {"promql": "up", "min": 1}}]},
         },
     ),
+    "a VirtualService of one's own": edited(
+        SMALLEST,
+        {
+            "traffic": {
+                "istio": {
+                    "virtualService": {"name": "shop.v2", "routes": ["pages", "Route 2"]},
+                    "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}},
+                    "hosts": [],
+                    "labels": {},
+                }
+            }
+        },
+    ),
+    "the only route of a VirtualService of one's own": edited(
+        SMALLEST, {"traffic": {"istio": {"virtualService": {"name": "s"}, "timeout": None}}}
+    ),
     "everything of a route": edited(FULL, {"traffic.istio": ROUTE}),
     "a route at its bounds": edited(
         SMALLEST,

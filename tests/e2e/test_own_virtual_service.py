@@ -15,6 +15,7 @@ from canary_operator.playground.client import (
     ChangeKind,
     Manifest,
     NotFoundError,
+    Resource,
 )
 from canary_operator.playground.local import ROLLOUTS
 from tests.support.bed import VIRTUAL_SERVICES, Bed, Release, condition, template
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 FINALIZER = "canary-operator.dev/restore"
 MARK = "rejected.canary-operator.dev/web"
 REPAIRED_WITHIN_SECONDS = 2.0
+NAMESPACES = Resource("namespaces")
 OWN = {"istio": {"virtualService": {"name": "shop", "routes": ["pages"]}}}
 LONG = {
     "strategy": {
@@ -258,6 +260,14 @@ async def test_a_rollout_goes_at_once_where_its_virtual_service_is_gone(bed: Bed
     release = await serving(bed)
     await release.bed.client.delete(VIRTUAL_SERVICES, "shop", release.namespace)
     await release.bed.client.delete(ROLLOUTS, release.name, release.namespace)
+    await until_gone(release)
+
+
+async def test_a_namespace_goes_with_a_rollout_in_the_middle(bed: Bed) -> None:
+    release = await serving(bed, **LONG)
+    await release.apply(template=template("v2"))
+    await until_split(release, 80, 20)
+    await release.bed.client.delete(NAMESPACES, release.namespace)
     await until_gone(release)
 
 

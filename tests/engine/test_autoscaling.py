@@ -23,9 +23,7 @@ V1, V2 = revision_of(template("v1")), revision_of(template("v2"))
 def scaled(**changes: Any) -> dict[str, Any]:
     """Return a spec with autoscalers: 4 to 20 pods for each version."""
     bounds = {"minReplicas": 4, "maxReplicas": 20}
-    written = spec(autoscaling=bounds | changes.pop("autoscaling", {}), **changes)
-    del written["replicas"]
-    return written
+    return spec(autoscaling=bounds | changes.pop("autoscaling", {}), **changes)
 
 
 async def begun(**changes: Any) -> Driver:

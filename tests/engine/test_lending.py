@@ -14,7 +14,7 @@ from canary_operator.domain.spec import RolloutSpec
 from canary_operator.ports import Rollout
 from canary_operator.testing.builders import spec, template
 from canary_operator.testing.driver import Driver
-from canary_operator.testing.memory import World
+from canary_operator.testing.memory import Killed, World
 
 BORROWING = spec(paused=True)
 """In these tests, what is paused borrows a toy."""
@@ -196,6 +196,28 @@ async def test_what_a_newer_operator_borrowed_keeps_the_rollout_and_says_why(
     assert not world.is_gone
     assert "does not know how to set Toy ball back" in driver.status.message
     assert toys.given_back == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("nth", range(2))
+async def test_killed_at_any_write_of_its_end_a_rollout_gives_everything_back_and_goes(
+    world: World, toys: Toys, nth: int, when: str
+) -> None:
+    driver = await borrowing(world)
+    writes = 0
+
+    def kill(_: str) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == nth + 1:
+            raise Killed
+
+    setattr(world, f"{when}_write", kill)
+    world.delete()
+    await driver.settle()
+    assert driver.kills == 1
+    assert toys.given_back == ["ball"]
+    assert world.is_gone
 
 
 async def test_nothing_is_borrowed_while_the_finalizer_is_not_taken(

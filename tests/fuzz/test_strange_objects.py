@@ -41,7 +41,7 @@ CROWD = 60
 TAKEN_BACK = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 REFUSED: Mapping[str, re.Pattern[str]] = {
     "InvalidSpec": re.compile(
-        rf"({SENTENCE.pattern})|{PLACE}: .*(Add|Use|First|known are|Prometheus rejected) .*",
+        rf"({SENTENCE.pattern})|{PLACE}: .*(Add|Use|First|Mend|known are|Prometheus rejected) .*",
         re.DOTALL,
     ),
     "InvalidTemplate": re.compile(

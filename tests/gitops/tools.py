@@ -26,6 +26,7 @@ from canary_operator.playground.client import (
     Client,
     ConflictError,
     NotFoundError,
+    Resource,
 )
 from canary_operator.playground.local import ROLLOUTS
 
@@ -41,8 +42,9 @@ class Tool(ABC):
     labels: ClassVar[Mapping[str, str]] = {}
     annotations: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, resource: Resource = ROLLOUTS) -> None:
         self.client = client
+        self.resource = resource
 
     def marked(self, manifest: Manifest) -> Manifest:
         """Return the manifest with the marks of the tool."""
@@ -57,7 +59,7 @@ class Tool(ABC):
         whole = self.marked(manifest)
         meta = whole["metadata"]
         try:
-            live = await self.client.get(ROLLOUTS, meta["name"], meta["namespace"])
+            live = await self.client.get(self.resource, meta["name"], meta["namespace"])
         except NotFoundError:
             live = None
         return await self.write(whole, live)
@@ -69,7 +71,7 @@ class Tool(ABC):
     async def _patch(self, wanted: Manifest, body: Any, ctype: str, **query: str) -> Manifest:
         meta = wanted["metadata"]
         return await self.client.patch(
-            ROLLOUTS, meta["name"], body, meta["namespace"], ctype=ctype, **query
+            self.resource, meta["name"], body, meta["namespace"], ctype=ctype, **query
         )
 
 
@@ -86,7 +88,7 @@ class KubectlApply(Tool):
         annotations[LAST_APPLIED] = text
         query = {"fieldManager": self.manager}
         if live is None:
-            path = ROLLOUTS.path(wanted["metadata"]["namespace"])
+            path = self.resource.path(wanted["metadata"]["namespace"])
             await self.client.request("POST", path, modified, params=query)
             return True
         original = json.loads(live["metadata"].get("annotations", {}).get(LAST_APPLIED, "{}"))
@@ -131,7 +133,7 @@ class KubectlReplace(Tool):
 
     async def write(self, wanted: Manifest, live: Manifest | None) -> bool:
         query = {"fieldManager": "kubectl-replace"}
-        path = ROLLOUTS.path(wanted["metadata"]["namespace"])
+        path = self.resource.path(wanted["metadata"]["namespace"])
         if live is None:
             await self.client.request("POST", path, wanted, params=query)
             return True
@@ -158,6 +160,8 @@ class Flux(Tool):
 
     async def write(self, wanted: Manifest, live: Manifest | None) -> bool:
         query = {"fieldManager": self.manager, "force": "true"}
+        if live is not None and _only_if_missing(wanted):
+            return False
         if live is not None:
             foretold = await self._patch(wanted, wanted, APPLY, **query, dryRun="All")
             cleaned = await self._take_over_from_kubectl(wanted, live)
@@ -220,6 +224,12 @@ def _essence(manifest: Manifest) -> tuple[Any, ...]:
     meta = manifest["metadata"]
     rest = {key: value for key, value in manifest.items() if key not in {"metadata", "status"}}
     return meta.get("labels") or {}, meta.get("annotations") or {}, rest
+
+
+def _only_if_missing(manifest: Manifest) -> bool:
+    """Whether Flux is told to make the object and to leave it alone afterwards."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    return bool(annotations.get("kustomize.toolkit.fluxcd.io/ssa") == "IfNotPresent")
 
 
 def _is_kubectl(entry: Manifest) -> bool:

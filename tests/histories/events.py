@@ -31,6 +31,7 @@ class Events(RuleBasedStateMachine):
     """What all histories of this process reached."""
     spec: ClassVar[dict[str, Any]] = {}
     """How the spec of these histories differs from the usual one."""
+    stage_kind: ClassVar[type[Stage]] = Stage
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +58,7 @@ class Events(RuleBasedStateMachine):
     )
     def begin(self, begins: str, pod_start: int, pace: int, verdict: Verdict) -> None:
         self.pace = pace
-        self.stage = Stage(self.census, **self.spec)
+        self.stage = self.stage_kind(self.census, **self.spec)
         self.census["history"] += 1
         self.world, self.witness = self.stage.world, self.stage.witness
         self.world.pod_start = timedelta(seconds=pod_start)

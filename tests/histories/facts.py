@@ -86,8 +86,16 @@ class Seen:
         return bool(self.records) and "replicas" in self.records[0].settings.get("traffic", {})
 
     @property
+    def scaling(self) -> dict[str, Any] | None:
+        """The bounds of autoscalers, by the spec in force."""
+        return self.records[0].settings.get("autoscaling") if self.records else None
+
+    @property
     def replicas(self) -> int:
-        """Pods for the full load, by the spec in force."""
+        """Pods for the full load, by the spec in force; with autoscalers the fewest of stable."""
+        if self.scaling is not None:
+            least: int = self.scaling["minReplicas"]
+            return least
         wish: int = self.rollout.spec["replicas"]
         return wish if self.accepted or not self.stable.exists else self.stable.replicas
 
@@ -115,6 +123,8 @@ class Facts:
     """Checks of each trial that failed."""
     earned: dict[Trial, int] = field(default_factory=dict)
     """Highest weight that each trial reached as it should."""
+    baseline: dict[Trial, int] = field(default_factory=dict)
+    """Pods that stable was seen to have when each trial began."""
     rejected: set[str] = field(default_factory=set)
     """Revisions that were rolled back since the last request to retry, or the last new template."""
     marked_in: Trial | None = None
@@ -140,3 +150,11 @@ class Write:
     done: tuple[str, ...]
     """Those of them that were done before."""
     facts: Facts
+
+    def full_load(self, trial: Trial) -> int:
+        """Return the pods that all requests take; more may be known of it."""
+        scaling = self.seen.scaling
+        if scaling is None:
+            return self.seen.replicas
+        known = max(scaling["minReplicas"], self.facts.baseline.get(trial, 0))
+        return min(known, int(scaling["maxReplicas"]))

@@ -95,7 +95,7 @@ def _raise_is_carried(at: Write, weight: int, also: Attempt | None = None) -> It
         return  # its pods are the raise
     canary, revision = at.seen.canary, at.after.status.canary_revision
     count = pods_of_share if at.seen.pods_are_traffic else pods_for
-    needed = count(at.seen.replicas, weight)
+    needed = count(at.full_load(at.after.trial), weight)
     if also is not None:  # a rise of `replicas` alone never lowers the weight
         needed = min(needed, also.step_pods)
     if canary.revision != revision:
@@ -170,7 +170,7 @@ def i4_stable_keeps_its_pods(at: Write) -> Iterator[Complaint]:
         whole = (
             stable.current and stable.pods == stable.updated and stable.available >= stable.updated
         )
-        wanted = at.seen.replicas  # where no pod is wanted, none is waited for
+        wanted = at.full_load(at.before.trial)  # where no pod is wanted, none is waited for
         if wanted and (not whole or stable.available < wanted):
             yield f"traffic went back to a stable that was not whole: {stable}"
 
@@ -180,10 +180,35 @@ def _promotes(request: RequestRecord) -> bool:
 
 
 def _stable_is_large_enough(at: Write) -> Iterator[Complaint]:
-    wish = at.seen.replicas
-    least = min(wish, at.before.stable.replicas) if at.before.stable.exists else wish
+    wish, had = at.seen.replicas, at.before.stable.replicas
+    least = min(wish, had) if at.before.stable.exists else wish
+    if at.seen.scaling is not None and had > 0:
+        least = had  # an autoscaler has the word
     if at.after.stable.replicas < least:
         yield f"stable was set to {at.after.stable.replicas} pods of {least}"
+
+
+def i4_floors_hold_what_may_come_back(at: Write) -> Iterator[Complaint]:
+    """With autoscalers, stable's floor is the full load while a rollout is under way."""
+    scaling, status = at.seen.scaling, at.after.status
+    if at.name != "autoscaler" or scaling is None:
+        return
+    load = at.full_load(at.after.trial)
+    for track in (at.after.stable, at.after.canary):
+        if track.scaler and not 1 <= track.scaler.least <= track.scaler.most:
+            yield f"a floor of {track.scaler.least} below {track.scaler.most} pods"
+    under_way = status.phase in ON_TRIAL or status.phase is Phase.ROLLING_BACK
+    left = scaling.get("capacity") == {"stableFloor": "HPA"} and status.phase in IN_STEPS
+    floor = at.after.stable.scaler
+    raised = at.before.stable.scaler == floor  # it was not what was written
+    if under_way and not (left or raised) and floor and floor.least < load:
+        yield f"stable's floor is {floor.least} where {load} pods may be needed"
+    canary = at.after.canary
+    mine = canary.scaler and canary.revision == status.canary_revision
+    if mine and canary.scaler and status.weight and at.after.attempt:
+        needed = min(pods_for(load, status.weight), at.after.attempt.step_pods)
+        if canary.scaler != at.before.canary.scaler and canary.scaler.least < needed:
+            yield f"the canary's floor is {canary.scaler.least} of {needed} at {status.weight} %"
 
 
 def _stable_runs_what_it_may(at: Write) -> Iterator[Complaint]:
@@ -244,6 +269,7 @@ INVARIANTS: dict[str, Invariant] = {
     "I2 in pods": i2_pods_are_no_more_than_was_earned,
     "I3": i3_a_rollback_takes_traffic_first,
     "I4": i4_stable_keeps_its_pods,
+    "I4 of floors": i4_floors_hold_what_may_come_back,
     "I5": i5_what_was_rejected_stays_out,
     "cause": a_rollback_has_a_cause,
 }

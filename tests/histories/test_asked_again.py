@@ -1,11 +1,12 @@
 """A template that is applied again while nothing can be recorded, and rejected before it can be."""
 
-from canary_operator.domain.errors import UnavailableError
+from canary_operator.domain.errors import ForbiddenError, UnavailableError
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.testing.builders import template
-from tests.histories.stage import Stage
+from tests.histories.stage import Stage, Trap
+from tests.histories.vocabulary import fail_with
 
 AWAY = UnavailableError("the API server is away")
 V2 = revision_of(template("v2"))
@@ -51,3 +52,13 @@ async def test_another_template_is_tried_as_soon_as_it_can_be_recorded() -> None
     stage.edit(template=template("v3"))
     await stage.pass_time(300)
     assert status(stage).stable_revision == revision_of(template("v3"))
+
+
+async def test_a_spec_whose_record_was_written_though_the_answer_was_lost_is_in_force() -> None:
+    stage = Stage()
+    await stage.pass_time(10)
+    refused = ForbiddenError("may not patch")
+    stage.traps.append(Trap(1, fail_with(refused), after=True, of="record"))
+    stage.edit(template=template("v2"), replicas=8)
+    await stage.pass_time(5)
+    assert stage.world.deployments["stable"].replicas == 8

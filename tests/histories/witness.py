@@ -7,11 +7,10 @@ from canary_operator.domain.phase import ON_TRIAL, Phase
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.readings import Seen as Stretch
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.situation import TrackState
 from canary_operator.domain.status import RolloutStatus, Verdict
 from canary_operator.ports import Measure
 from canary_operator.testing.memory import World
-from canary_operator.testing.sight import Sight
+from canary_operator.testing.sight import TRACKS, Live, Sight
 from tests.histories.facts import ACCEPTING, Facts, Moment, Seen, Write
 from tests.histories.invariants import check_write
 
@@ -36,10 +35,7 @@ class Witness:
         world = self.world
         if self._read is None or self._read[0] is not world.status:
             self._read = world.status, RolloutStatus.read(world.status)
-        stable, canary = (
-            found.state() if (found := world.deployments.get(track)) else TrackState()
-            for track in ("stable", "canary")
-        )
+        stable, canary = map(Live(world).track, TRACKS)
         return Moment(self._read[1], world.route, stable, canary)
 
     def _measure(self, measure: Measure) -> Readings:
@@ -104,6 +100,8 @@ class Witness:
             facts.marked_in = before.trial if before.status.phase in ON_TRIAL else None
             if facts.marked_in and after.route.rejected == before.status.canary_revision:
                 facts.rejected.add(after.route.rejected or "")
+        if after.trial != before.trial and after.status.canary_revision:
+            facts.baseline[after.trial] = at.seen.stable.replicas
         ended = before.status.phase in ON_TRIAL and after.status.phase is Phase.ROLLING_BACK
         rejected = after.status.rejected_revision
         if ended and rejected and before.route.rejected != rejected:  # else it was when marked

@@ -50,18 +50,25 @@ ROUTE = {
             "trafficPolicy",
             "labels",
             "annotations",
+            "virtualService",
         )
     ),
     "spec.strategy.match",
 }
 """What the mesh's proxies do with requests for the rollout's hosts; nothing asks what stands there.
+A VirtualService and its routes are names in the rollout's own namespace.
 The destinations of the route are the rollout's own Services, whatever this says."""
+
+
+SCALING = {"spec.autoscaling.metrics", "spec.autoscaling.behavior"}
+"""What Kubernetes' own autoscalers follow. They ask the metrics APIs of the cluster, and the author
+must be allowed to create such an autoscaler, see the admission policy."""
 
 
 def leaves(schema: dict[str, Any], place: str = "spec") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every place in the spec that takes text, with its schema."""
     for name, inner in schema.get("properties", {}).items():
-        if name not in THE_API_SERVERS and f"{place}.{name}" not in ROUTE:
+        if name not in THE_API_SERVERS and f"{place}.{name}" not in ROUTE | SCALING:
             yield from leaves(inner, f"{place}.{name}")
     if isinstance(schema.get("items"), dict):
         yield from leaves(schema["items"], f"{place}[]")

@@ -59,8 +59,9 @@ def template(version: str = "v1", **container: Any) -> dict[str, Any]:
 
 def quick_spec(version: str = "v1", **changes: Any) -> dict[str, Any]:
     """Return a spec whose rollout takes some twelve seconds, as a user writes it."""
+    size = {} if "autoscaling" in changes else {"replicas": 2}
     return {
-        "replicas": 2,
+        **size,
         "template": template(version),
         "service": {"port": 80, "targetPort": "http"},
         "strategy": {

@@ -79,10 +79,10 @@ class ReferencedRouter:
         caches.virtual_services.on_news(wake)
         caches.rollouts.on_removal(self._forget)
 
-    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
         """Return what the VirtualService says, as last seen."""
-        user = self._users.get(rollout.key)
-        if user is None or user.order[1] != rollout.uid:
+        user = self._who(rollout, spec)
+        if user is None:
             return RouteState()
         seen = self._routes.seen(user.wish)
         found = self._routes.find(user.wish)
@@ -172,6 +172,14 @@ class ReferencedRouter:
                     retry_after=_WEBHOOK_PAUSE,
                 )
         return written
+
+    def _who(self, rollout: Rollout, spec: RolloutSpec | None) -> _User | None:
+        """Return what a rollout refers to by its spec in force; None for nothing, or unknown."""
+        if spec is None:
+            known = self._users.get(rollout.key)
+            return known if known is not None and known.order[1] == rollout.uid else None
+        reference = spec.traffic.virtual_service
+        return self._user(rollout, reference) if reference is not None else None
 
     def _user(self, rollout: Rollout, reference: VirtualServiceReference) -> _User:
         wish = self._routes.wish(rollout.key, reference.name, reference.routes)

@@ -141,6 +141,44 @@ def test_an_object_that_moves_to_another_rollout(cache: ObjectCache[SeenDeployme
     assert cache.of(Key("demo", "other")) == []
 
 
+def test_followers_hear_of_the_object_of_somebody_else_and_of_no_other(
+    cache: ObjectCache[SeenDeployment],
+) -> None:
+    heard: list[Key] = []
+    cache.on_news(heard.append)
+    front, back = Key("demo", "front"), Key("demo", "back")
+    for key in (front, back):
+        cache.follow(key, "web-stable")
+    foreign = body(1, labels={}, ownerReferences=[])
+    assert cache.saw("ADDED", foreign) is None
+    assert heard == [back, front]
+    assert [held.name for held in cache.of(front)] == ["web-stable"]
+    cache.saw("MODIFIED", body(2, labels={}, ownerReferences=[]))
+    assert heard == [back, front], "nothing that is kept has changed"
+    cache.follow(back, None)
+    cache.saw("DELETED", body(3, labels={}, ownerReferences=[]))
+    assert heard == [back, front, front]
+    cache.follow(front, "another")
+    cache.saw("ADDED", body(4, uid="u2", labels={}, ownerReferences=[]))
+    assert heard == [back, front, front]
+
+
+def test_an_object_of_ours_that_loses_its_label_wakes_its_rollout(
+    cache: ObjectCache[SeenDeployment],
+) -> None:
+    assert cache.saw("ADDED", body(1)) == WEB
+    assert cache.saw("MODIFIED", body(2, labels={})) == WEB
+
+
+def test_what_is_of_no_concern_is_not_kept() -> None:
+    cache = ObjectCache[SeenDeployment](see_deployment, concerns=lambda one: one["spec"]["ours"])
+    assert cache.saw("ADDED", {**body(1), "spec": {"ours": False}}) is None
+    assert len(cache) == 0
+    assert cache.saw("MODIFIED", {**body(2), "spec": {"ours": True}}) == WEB
+    assert cache.saw("MODIFIED", {**body(3, available=3), "spec": {"ours": False}}) == WEB
+    assert available(cache) == 3, "what is known is followed to its end"
+
+
 def pod(name: str, version: int, *, revision: str = "r1", reason: str = "") -> dict[str, Any]:
     state = {"waiting": {"reason": reason, "message": "no such secret"}} if reason else {}
     labels = {

@@ -50,6 +50,22 @@ async def test_whose_fault_a_failure_is(
     assert counts.failed_by_version[str(version)] == (counts.sent if version else 0)
 
 
+async def test_further_headers_are_sent_beside_the_host() -> None:
+    heads: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        cookie = {"Cookie": "company=acme"}
+        async with LoadGenerator(url, host="web.demo", headers=cookie), asyncio.timeout(10):
+            head = await heads.get()
+    assert b"\r\nHost: web.demo\r\n" in head
+    assert b"\r\nCookie: company=acme\r\n" in head
+
+
 async def test_nobody_listening_does_not_stop_the_load(pod: Any) -> None:
     await pod.refuse()
     async with LoadGenerator(f"http://{pod.address}:{pod.port}/", rate=200) as load:

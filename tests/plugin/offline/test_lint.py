@@ -781,6 +781,13 @@ def test_objects_in_nobodys_way(tmp_path: Path, other: Any) -> None:
     assert linted(tmp_path, FINE, other) == ()
 
 
+@pytest.mark.parametrize("name", ["web", "shop"])
+def test_a_virtual_service_of_ones_own_is_in_nobodys_way(tmp_path: Path, name: str) -> None:
+    own = edited(FINE, {"spec.traffic": {"istio": {"virtualService": {"name": name}}}})
+    route = object_("VirtualService", name, spec={"hosts": ["web"]})
+    assert linted(tmp_path, own, route) == ()
+
+
 def test_who_has_an_autoscaler_needs_no_replicas(tmp_path: Path) -> None:
     aimed = scaler(**ROLLOUT_API, name="web")
     (finding,) = linted(tmp_path, FINE, aimed)

@@ -8,7 +8,7 @@ from canary_operator.domain.spec.schema import Place
 from canary_operator.plugin.offline.documents import Document
 from canary_operator.plugin.offline.lint.findings import Severity
 from canary_operator.plugin.offline.lint.neighbours import Told, neighbourhood, neighbours
-from canary_operator.plugin.offline.lint.rules import Note, Rule, Together, TogetherRule
+from canary_operator.plugin.offline.lint.rules import Candidate, Note, Rule, Together, TogetherRule
 
 NAME: Place = ("metadata", "name")
 GROUPS = {"Deployment": "apps", "Service": "", "VirtualService": "networking.istio.io"}
@@ -53,7 +53,10 @@ def _of_one_name(at: Together) -> Iterator[tuple[Document, Document]]:
 
 def taken_name(at: Together) -> Iterator[Told]:
     """An object that a rollout would make is never taken over."""
+    candidates = {id(candidate.document): candidate for candidate in at.rollouts}
     for rollout, other in neighbours(at):
+        if other.kind == "VirtualService" and _splits_one_of_the_users(candidates[id(rollout)]):
+            continue
         of_group = GROUPS.get(other.kind) == other.api_version.rpartition("/")[0]
         needed = of_group and (other.kind, other.name) in needed_names(rollout.name)
         if needed and not _belongs_to(rollout, other):
@@ -67,6 +70,11 @@ def taken_name(at: Together) -> Iterator[Told]:
                     f"Remove it, as the rollout makes a {other.kind} of its own, or rename one.",
                 ),
             )
+
+
+def _splits_one_of_the_users(rollout: Candidate) -> bool:
+    """Whether the operator makes no VirtualService for it."""
+    return rollout.spec is not None and rollout.spec.traffic.virtual_service is not None
 
 
 def _belongs_to(rollout: Document, other: Document) -> bool:

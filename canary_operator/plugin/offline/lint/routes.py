@@ -44,6 +44,8 @@ def _words_for(gateway: str, host: str, rollout: Document) -> str:
 
 
 def _wanted(rollout: Candidate) -> set[Claim]:
+    if rollout.spec is not None and rollout.spec.traffic.virtual_service is not None:
+        return set()  # that VirtualService is the user's, and says itself what it routes
     istio = rollout.spec.traffic.istio if rollout.spec else None
     hosts, gateways = (istio.hosts, istio.gateways) if istio else ((), ())
     return _claims(rollout.document, [rollout.document.name, *hosts], [MESH, *gateways])
