@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from canary_operator.domain.split import PodRatio
-from tests.docs.tutorial import FENCE, PAGES, PLAYGROUND, ROOT, shown_in, with_outputs
+from tests.docs.tutorial import FENCE, PAGES, PLAYGROUND, ROOT, parts, shown_in, with_outputs
 
 ENGLISH, *OTHERS = (page.read_text(encoding="utf-8") for page in PAGES)
 LANGUAGES = [page.name for page in PAGES[1:]]
@@ -86,3 +86,10 @@ def test_every_command_line_is_one_command() -> None:
         "make playground",
     ]
     assert not [one for one in commands if one.endswith("\\")]
+
+
+def test_a_part_is_what_one_playground_is_for() -> None:
+    first, second = parts(ENGLISH)
+    assert first + second == ENGLISH
+    assert "OPTIONS=--no-istio" in first
+    assert second.startswith("```sh\nmake playground\n")

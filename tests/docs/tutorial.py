@@ -14,6 +14,7 @@ from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -43,6 +44,13 @@ def shown_in(language: str, text: str) -> Iterator[Shown]:
         for part in text.removeprefix("$ ").split("\n$ "):
             command, _, output = part.partition("\n")
             yield Shown(command, output.rstrip("\n"))
+
+
+def parts(page: str) -> list[str]:
+    """Cut a page before each playground that it starts; together they are the page."""
+    starts = [f.start() for f in FENCE.finditer(page) if PLAYGROUND.match(f[2].partition("\n")[0])]
+    cuts = [0, *starts[1:], len(page)]
+    return [page[start:end] for start, end in pairwise(cuts)]
 
 
 def with_outputs(page: str, outputs: Sequence[str]) -> str:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.tutorial import FENCE, PAGES, ROOT, Shown, Terminals, shown_in, with_outputs
+from tests.docs.tutorial import (
+    FENCE,
+    PAGES,
+    ROOT,
+    Shown,
+    Terminals,
+    parts,
+    shown_in,
+    with_outputs,
+)
 from tests.playground.mesh.conftest import needs_envoy  # noqa: F401 - a fixture
 from tests.support.snapshots import UPDATE_VARIABLE
 
@@ -22,6 +31,8 @@ pytestmark = [
 PAGE = PAGES[0].read_text(encoding="utf-8")
 ASKED = 1000
 DEVIATIONS = 6
+STRAGGLERS = 20
+"""Answers of a version that has just lost its traffic: proxies hear of it a moment later."""
 ANSWERS = re.compile(r'^ *(\d+) "version": "(v\d)"$', re.MULTILINE)
 VOLATILE = {
     r"-[a-z0-9]{10}-[a-z0-9]{5}\b": "-HASH",
@@ -33,9 +44,7 @@ VOLATILE = {
 }
 
 
-def commands(until: str | None = None) -> list[Shown]:
-    """Return the commands of the page, up to a heading."""
-    text = PAGE.partition(f"\n## {until}")[0] if until else PAGE
+def commands(text: str) -> list[Shown]:
     return [one for block in FENCE.findall(text) for one in shown_in(*block)]
 
 
@@ -56,8 +65,9 @@ def close(printed: dict[str, int], shown: dict[str, int]) -> bool:
     """Return whether chance alone may be between two counts of who answered."""
     share = shown.get("v2", 0) / ASKED
     spread = DEVIATIONS * (2 * ASKED * share * (1 - share)) ** 0.5
+    apart = abs(printed.get("v2", 0) - shown.get("v2", 0))
     complete = sum(printed.values()) == sum(shown.values()) == ASKED
-    return complete and abs(printed.get("v2", 0) - shown.get("v2", 0)) <= spread
+    return complete and apart <= max(spread, STRAGGLERS)
 
 
 async def play(chosen: list[Shown], folder: Path) -> list[str]:
@@ -78,19 +88,21 @@ async def play(chosen: list[Shown], folder: Path) -> list[str]:
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(bool(os.environ.get(UPDATE_VARIABLE)), reason="the whole is written at once")
 async def test_a_canary_by_hand_goes_as_told(tmp_path: Path) -> None:
-    chosen = commands(until="2. ")
+    chosen = commands(PAGE.partition("\n## 2. ")[0])
     assert [one for one in chosen if one.command == "versions by-hand"]
     await play(chosen, tmp_path)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
-async def test_all_of_it_goes_as_told(tmp_path: Path) -> None:
-    printed = await play(commands(), tmp_path)
+@pytest.mark.parametrize("part", range(len(parts(PAGE))), ids=["without-a-mesh", "with-istio"])
+async def test_all_of_it_goes_as_told(tmp_path: Path, part: int) -> None:
+    printed = await play(commands(parts(PAGE)[part]), tmp_path)
     if os.environ.get(UPDATE_VARIABLE):
         for page in PAGES:
-            text = page.read_text(encoding="utf-8")
-            page.write_text(with_outputs(text, printed), encoding="utf-8")
+            texts = parts(page.read_text(encoding="utf-8"))
+            texts[part] = with_outputs(texts[part], printed)
+            page.write_text("".join(texts), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
