@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from benchmarks.tutorial_pictures.picture import draw
-from benchmarks.tutorial_pictures.recording import Callers, Story, recorded
+from benchmarks.tutorial_pictures.recording import Callers, Rush, Story, recorded
 
 EVERYBODY = Callers("seen by callers", rate=200)
 HELLOWORLD = ("1-helloworld-v1.yaml", "2-helloworld-v2.yaml")
@@ -33,6 +33,15 @@ STORIES = (
             Callers("company=acme", rate=60, headers={"Cookie": "theme=dark; company=acme"}),
             Callers("all others", rate=100),
         ),
+    ),
+    Story(
+        "autoscaling",
+        "1-hello-v1.yaml",
+        "2-hello-v2.yaml",
+        title="Autoscaling: pods follow the load, the share does not",
+        callers=(Callers("seen by callers", rate=32),),
+        rush=Rush(weight=50, rate=56, seconds=36),
+        warm_seconds=20,
     ),
 )
 

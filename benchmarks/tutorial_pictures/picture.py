@@ -1,6 +1,7 @@
 """A story as a picture: the share of the new version, seen by callers, and below it the pods."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -26,20 +27,30 @@ def draw(story: Story, looks: Sequence[Look], file: Path) -> None:
         looks: At least two, in order of time.
         file: Where the PNG goes.
     """
-    figure, (shares, pods) = plt.subplots(
-        2, 1, figsize=(9, 4.8), sharex=True, layout="constrained", height_ratios=[1.5, 1]
+    ratios = [1.5, 1, 0.7] if story.rush else [1.5, 1]
+    figure, (shares, pods, *more) = plt.subplots(
+        len(ratios),
+        1,
+        figsize=(9, 1.92 * sum(ratios)),
+        sharex=True,
+        layout="constrained",
+        height_ratios=ratios,
     )
     figure.suptitle(story.title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     _shares(shares, story, looks)
     _pods(pods, looks)
-    for axis in (shares, pods):
+    for axis in more:
+        _requests(axis, looks)
+    for axis in (shares, pods, *more):
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", alpha=0.3)
         axis.tick_params(colors=MUTED, labelsize=9)
         axis.set_xlim(looks[0].at, looks[-1].at)
-        axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
-    pods.xaxis.set_major_locator(MaxNLocator(steps=[3, 6], nbins=8, integer=True))
-    pods.xaxis.set_major_formatter(FuncFormatter(_minutes))
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+    lowest = (more or [pods])[-1]
+    lowest.xaxis.set_major_locator(MaxNLocator(steps=[3, 6], nbins=8, integer=True))
+    lowest.xaxis.set_major_formatter(FuncFormatter(_minutes))
     figure.savefig(file, dpi=DOTS_PER_INCH, metadata={"Software": None})
     plt.close(figure)
 
@@ -85,6 +96,17 @@ def _pods(axis: plt.Axes, looks: Sequence[Look]) -> None:
     )
     axis.set_ylabel("pods", fontsize=9, color=INK)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _requests(axis: plt.Axes, looks: Sequence[Look]) -> None:
+    """Draw all requests per second; the first look has no second before it."""
+    rates = [
+        sum(sum(answers.values()) for answers in after.answers.values()) / (after.at - before.at)
+        for before, after in pairwise(looks)
+    ]
+    axis.plot([look.at for look in looks[1:]], rates, color=INK, linewidth=1.2)
+    axis.set_ylabel("requests\nper second", fontsize=9, color=INK)
+    axis.set_ylim(bottom=0)
 
 
 def _minutes(value: float, _: object) -> str:

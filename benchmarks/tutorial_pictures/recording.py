@@ -37,6 +37,16 @@ class Callers:
 
 
 @dataclass(frozen=True)
+class Rush:
+    """Further requests, some seconds after a weight was reached."""
+
+    weight: int
+    rate: float
+    """Further requests per second, of the first callers."""
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Story:
     """What is applied, and who calls."""
 
@@ -46,6 +56,9 @@ class Story:
     title: str
     callers: Sequence[Callers]
     istio: bool = True
+    rush: Rush | None = None
+    warm_seconds: float = 1.0
+    """How long the first version is called before the first look."""
 
     def manifest(self, file: str) -> dict[str, Any]:
         """Return one of its manifests, as it stands."""
@@ -115,6 +128,18 @@ class Recorder:
                 await asyncio.sleep(0.2)
         return phase
 
+    async def suffer(self, rush: Rush) -> None:
+        """Let the first callers call more often for a while."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await self.status()).get("weight") != rush.weight:
+                self._cluster.operator.check()
+                await asyncio.sleep(0.2)
+        await asyncio.sleep(QUIET_SECONDS)
+        load = next(iter(self.loads.values()))
+        load.rate += rush.rate
+        await asyncio.sleep(rush.seconds)
+        load.rate -= rush.rate
+
     async def record(self) -> None:
         """Look, for ever."""
         begun = asyncio.get_running_loop().time()
@@ -155,11 +180,13 @@ async def recorded(story: Story) -> list[Look]:
         await recorder.until("Stable")
         for load, callers in zip(recorder.loads.values(), story.callers, strict=True):
             load.rate = callers.rate
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(story.warm_seconds)
         background.start(recorder.record(), "look")
         await asyncio.sleep(QUIET_SECONDS)
         await recorder.apply(story.manifest(story.second))
         await recorder.until("Progressing")
+        if story.rush:
+            background.start(recorder.suffer(story.rush), "rush")
         if await recorder.until("Stable", "Paused") == "Paused":
             await asyncio.sleep(QUIET_SECONDS)
             await recorder.promote()

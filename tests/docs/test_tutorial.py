@@ -84,12 +84,14 @@ def test_every_command_line_is_one_command() -> None:
     assert [one for one in commands if PLAYGROUND.match(one)] == [
         "make playground OPTIONS=--no-istio",
         "make playground",
+        "make playground OPTIONS=--rate=32",
     ]
     assert not [one for one in commands if one.endswith("\\")]
 
 
 def test_a_part_is_what_one_playground_is_for() -> None:
-    first, second = parts(ENGLISH)
-    assert first + second == ENGLISH
+    first, second, third = parts(ENGLISH)
+    assert first + second + third == ENGLISH
     assert "OPTIONS=--no-istio" in first
     assert second.startswith("```sh\nmake playground\n")
+    assert third.startswith("```sh\nmake playground OPTIONS=--rate=32\n")

@@ -95,7 +95,9 @@ async def test_a_canary_by_hand_goes_as_told(tmp_path: Path) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("part", range(len(parts(PAGE))), ids=["without-a-mesh", "with-istio"])
+@pytest.mark.parametrize(
+    "part", range(len(parts(PAGE))), ids=["without-a-mesh", "with-istio", "autoscaling"]
+)
 async def test_all_of_it_goes_as_told(tmp_path: Path, part: int) -> None:
     printed = await play(commands(parts(PAGE)[part]), tmp_path)
     if os.environ.get(UPDATE_VARIABLE):
