@@ -16,7 +16,8 @@ from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState, TrackState
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.target import Bounds, RouteTarget, TrackTarget
+from canary_operator.domain.target import Bounds, ReferenceTarget, RouteTarget, TrackTarget
+from canary_operator.domain.workload import Reference, Template
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -119,6 +120,30 @@ class Workloads(Protocol):
         """Return what was accepted, newest first."""
         ...
 
+    def reference(self, rollout: Rollout, name: str) -> Reference | None:
+        """Return a Deployment that the pods are taken from; None where none is followed."""
+        ...
+
+    async def follow(self, rollout: Rollout, name: str) -> Reference:
+        """Have a Deployment followed that the pods are to be taken from, and return it.
+
+        Raises:
+            WorkloadNotFoundError, NameConflictError, DriftConflictError, UnavailableError.
+        """
+        ...
+
+    async def means(self, rollout: Rollout, recorded: Template, seen: Template) -> bool:
+        """Ask the API server whether `seen` is what it makes of what was `recorded`."""
+        ...
+
+    async def ensure_reference(self, rollout: Rollout, target: ReferenceTarget) -> bool:
+        """Scale the Deployment that the pods are taken from to zero."""
+        ...
+
+    def selected_by(self, rollout: Rollout) -> Mapping[str, str]:
+        """Return labels that pods need, as a Service that was taken over selects by them."""
+        ...
+
     async def try_out(self, rollout: Rollout, template: Mapping[str, Any]) -> None:
         """Ask the API server whether it would take a Deployment with `template`; change nothing.
 
@@ -178,8 +203,16 @@ class Workloads(Protocol):
         """
         ...
 
-    async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:
-        """Make the Services look as `spec.service` says, but one that is the router's object."""
+    async def ensure_services(
+        self, rollout: Rollout, spec: RolloutSpec, *, takes_over: bool = True
+    ) -> bool:
+        """Make the Services look as `spec.service` says, but one that is the router's object.
+
+        One that the user gave leads to stable only where the rollout now `takes_over`.
+
+        Raises:
+            NameConflictError: a Service is not the rollout's, or was given and does not fit.
+        """
         ...
 
 

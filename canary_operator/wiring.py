@@ -15,6 +15,7 @@ from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.configuration import load_configuration, pod_namespace
 from canary_operator.adapters.cluster.events import ClusterEvents
 from canary_operator.adapters.cluster.followed import Followed, catch_up
+from canary_operator.adapters.cluster.handover import ClusterHandover
 from canary_operator.adapters.cluster.leases import Lease
 from canary_operator.adapters.cluster.resources import (
     AUTOSCALERS,
@@ -40,10 +41,12 @@ from canary_operator.controller.login import Login, login_with
 from canary_operator.controller.operator import Address, Parts, run
 from canary_operator.controller.relisting import Relisting
 from canary_operator.controller.tracing import trace
+from canary_operator.domain.loans import DEPLOYMENT
 from canary_operator.domain.situation import Settings
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Ticker
+from canary_operator.engine.way_back import WayBack
 from canary_operator.options import ConfigurationError, Options, PrometheusOptions
 from canary_operator.ports import Key, Ports
 
@@ -95,7 +98,10 @@ def build(options: Options, configuration: Configuration) -> Parts:
         router=build_router(client, caches, settings, options.namespaces, wake),
         metrics=metrics,
         events=events,
-        lenders=build_lenders(client, caches, settings),
+        lenders={
+            **build_lenders(client, caches, settings),
+            DEPLOYMENT: WayBack(ClusterHandover(client, caches), now),
+        },
     )
     ticker = Ticker(ports, settings, checks, now, telemetry)
     scheduler = Scheduler(ticker.tick, now, options.max_concurrent_ticks, telemetry)

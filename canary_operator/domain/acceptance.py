@@ -11,6 +11,7 @@ from canary_operator.domain.promql import QueryTemplateError, template_variables
 from canary_operator.domain.situation import Settings
 from canary_operator.domain.spec import RolloutSpec, check_name, parse_spec
 from canary_operator.domain.split import PodRatio, split_of, stable_pods_for, steps_of
+from canary_operator.domain.workload import check_workload, read_pods
 
 NOT_SETTINGS = frozenset({"template", "replicas", "paused"})
 """Fields that the record of an accepted spec leaves out: the template has its own place, and a
@@ -27,12 +28,25 @@ def read_spec(
 ) -> RolloutSpec:
     """Return the typed spec, if it is one that this operator may follow.
 
+    Where the pods are taken from a Deployment they are not in it yet.
+
     Raises:
         InvalidSpecError: a field is wrong.
         HostNotAllowedError: a host is not the rollout's to claim.
+        NameConflictError: the pods are to be taken from a Deployment of the rollout's own.
     """
     check_name(name)
     spec = parse_spec(raw)
+    check_followed(spec, name=name, namespace=namespace, settings=settings)
+    return spec
+
+
+def check_followed(spec: RolloutSpec, *, name: str, namespace: str, settings: Settings) -> None:
+    """Refuse a spec that this operator may not follow.
+
+    Raises:
+        As `read_spec`.
+    """
     if spec.traffic.istio is not None and settings.allowed_hosts is not None:
         check_hosts(
             spec.traffic.istio.hosts,
@@ -43,8 +57,10 @@ def read_spec(
         )
     _check_queries_allowed(spec, namespace, settings)
     _check_query_variables(spec)
-    check_named_ports(spec)
-    return spec
+    if spec.workload_ref is not None:
+        check_workload(name, spec.workload_ref)
+    if spec.has_pods:
+        check_named_ports(spec)
 
 
 def _check_queries_allowed(spec: RolloutSpec, namespace: str, settings: Settings) -> None:
@@ -71,6 +87,20 @@ def _check_query_variables(spec: RolloutSpec) -> None:
             raise InvalidSpecError(f"{field}: {error}") from error
 
 
+def read_record(
+    settings: Mapping[str, Any], template: Mapping[str, Any], **sizes: Any
+) -> RolloutSpec:
+    """Return the spec that was recorded, with its pods, wherever they were taken from.
+
+    Raises:
+        InvalidSpecError: it was recorded by an operator with other rules.
+    """
+    written = {**settings, **sizes}
+    if "workloadRef" not in settings:
+        return parse_spec({**written, "template": template})
+    return parse_spec(written).model_copy(update={"template": read_pods(template)})
+
+
 def asks_nothing_new(
     spec: RolloutSpec, recorded: Mapping[str, Any], template: Mapping[str, Any]
 ) -> bool:
@@ -85,7 +115,7 @@ def asks_nothing_new(
         template: Pod template of that record.
     """
     try:
-        before = parse_spec({**recorded, "template": template})
+        before = read_record(recorded, template)
     except InvalidSpecError:  # recorded by an operator with other rules
         return False
     kept = {field: getattr(before, field) for field in NOT_SETTINGS}
@@ -235,9 +265,14 @@ def check_named_ports(spec: RolloutSpec) -> None:
             known = ", ".join(sorted(names)) or "none"
             raise InvalidSpecError(
                 f"spec.service: targetPort {port.target_port!r} of port {port.port} is the name of "
-                f"no container port in spec.template (named ports there: {known}). Add "
+                f"no container port in {_source_of(spec)} (named ports there: {known}). Add "
                 "`name` to the container port, or use its number."
             )
+
+
+def _source_of(spec: RolloutSpec) -> str:
+    ref = spec.workload_ref
+    return f"the template of Deployment {ref.name}" if ref else "spec.template"
 
 
 def _port_names(template: Mapping[str, Any]) -> frozenset[str]:

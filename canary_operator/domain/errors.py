@@ -9,11 +9,13 @@ CanaryOperatorError
 │   ├── InvalidTemplateError     the API server refused the pod template
 │   ├── HostNotAllowedError      a host that the admin did not allow
 │   ├── HostConflictError        a host that somebody else routes          (may heal)
-│   └── NameConflictError        an object of our name that is not ours    (may heal)
+│   ├── NameConflictError        an object of our name that is not ours    (may heal)
+│   └── WorkloadNotFoundError    no Deployment to take the pods from       (may heal)
 ├── SurroundingsError            the world does not let us: tried again with back-off
 │   ├── RouterUnavailableError   the router's API is not installed
 │   ├── ForbiddenError           the operator lacks a right
 │   ├── DriftConflictError       somebody keeps changing an object back
+│   ├── NotSetBackYetError       what was borrowed is on its way back
 │   ├── UnavailableError         the API server failed, timed out or is overloaded
 │   └── NotLeaderError           another operator may be writing by now
 └── ConflictError                decided on an old state: decide anew, at once
@@ -97,6 +99,19 @@ class NameConflictError(InvalidRolloutError):
     heals = True
 
 
+class WorkloadNotFoundError(InvalidRolloutError):
+    """The Deployment that `spec.workloadRef` names does not exist."""
+
+    reason = Reason.WORKLOAD_NOT_FOUND
+    heals = True
+
+    def __init__(self, name: str, namespace: str) -> None:
+        super().__init__(
+            f"spec.workloadRef.name is {name}, and namespace {namespace} has no such Deployment. "
+            "What runs was not touched. Create the Deployment, or give its pods in spec.template."
+        )
+
+
 class SurroundingsError(CanaryOperatorError):
     """The world does not let us, for now."""
 
@@ -128,6 +143,12 @@ class DriftConflictError(SurroundingsError):
 
 class UnavailableError(SurroundingsError):
     """The API server failed, timed out, or asked us to slow down."""
+
+
+class NotSetBackYetError(SurroundingsError):
+    """What a rollout had changed is on its way back, and something has to happen first."""
+
+    reason = Reason.RESTORING
 
 
 class NotLeaderError(SurroundingsError):

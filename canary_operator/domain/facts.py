@@ -15,7 +15,7 @@ from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.scaling import load_seen
 from canary_operator.domain.situation import CheckResult, Situation, step_index
-from canary_operator.domain.status import CheckRecord, Verdict, verdict_of
+from canary_operator.domain.status import CheckRecord, Verdict, WorkloadRecord, verdict_of
 from canary_operator.domain.steps import asks_a_person, step_is_done
 
 PROGRESS_GRAIN = 10
@@ -201,6 +201,23 @@ def _is_progress(at: Situation, before: CheckRecord | None) -> bool:
     return at.status.phase is not Phase.PROMOTING and not again
 
 
+def note_workload(at: Situation) -> Situation:
+    """Remember what the Deployment had that the pods are taken from, once stable replaced it.
+
+    What it had is read from it until then, so that an autoscaler may act to the last.
+    """
+    record, ref, seen = at.status.workload, at.spec.workload_ref, at.reference
+    if ref is None or seen is None:
+        return at
+    if record is None or record.name != ref.name:
+        serves = at.status.phase not in {None, Phase.INITIALIZING} and at.route.exists
+        new = WorkloadRecord(name=seen.name, replicas=seen.own_replicas, replaced_at=at.now)
+        return with_status(at, workload=new) if serves else at
+    if seen.replicas == 0 and record.scaled_down_at is None:
+        return with_status(at, workload=record.model_copy(update={"scaled_down_at": at.now}))
+    return at
+
+
 def note_step_passed(at: Situation) -> Situation:
     """Remember that a step passed, where a person has the word from then on."""
     if at.status.phase not in IN_STEPS:
@@ -226,6 +243,7 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     follow_edited_steps,
     note_capacity,
     note_check,
+    note_workload,
     note_step_passed,
     note_load,
 )

@@ -39,6 +39,16 @@ class Loan(Recorded):
 Borrows = Callable[[RolloutSpec], Iterable[Loan]]
 """Says what one field of a spec borrows."""
 
+
+DEPLOYMENT = "Deployment"
+
+
+def _deployment(spec: RolloutSpec) -> Iterator[Loan]:
+    """Yield the Deployment that the pods are taken from, with the Service that leads to it."""
+    if spec.workload_ref is not None:
+        yield Loan(kind=DEPLOYMENT, name=spec.workload_ref.name)
+
+
 VIRTUAL_SERVICE = "VirtualService"
 
 
@@ -50,7 +60,7 @@ def _routes(spec: RolloutSpec) -> Iterator[Loan]:
             yield Loan(kind=VIRTUAL_SERVICE, name=reference.name, part=route)
 
 
-BORROWERS: tuple[Borrows, ...] = (_routes,)
+BORROWERS: tuple[Borrows, ...] = (_routes, _deployment)
 
 
 def loans_of(spec: RolloutSpec) -> tuple[Loan, ...]:

@@ -41,6 +41,7 @@ def notices(before: Situation, action: Action | None, after: Situation) -> Itera
     if after.wanted is not None:
         yield from _check(before, after)
         yield from _action(action, before, after)
+        yield from _workload(before.status, after.status)
 
 
 def refusal(given: Answer) -> Iterator[Notice]:
@@ -120,6 +121,19 @@ def _action(  # noqa: C901 - one case per action
             yield Notice("Normal", Reason.REVERTED, words)
         case _:
             pass
+
+
+def _workload(before: RolloutStatus, after: RolloutStatus) -> Iterator[Notice]:
+    """Tell that the Deployment that the pods are taken from has none of its own any more."""
+    known = before.workload is not None and before.workload.scaled_down_at is not None
+    record = after.workload
+    if record is None or record.scaled_down_at is None or known:
+        return
+    words = (
+        f"Stable serves in the place of Deployment {record.name}, which was scaled to 0. Deleting "
+        f"the CanaryRollout scales it to {record.replicas} first."
+    )
+    yield Notice("Normal", Reason.WORKLOAD_REPLACED, words)
 
 
 def _weight_changed(action: Raise | Lower, before: Situation, after: Situation) -> Notice:

@@ -20,6 +20,8 @@ class Reason(StrEnum):
     """Another VirtualService already claims a host of this rollout on the same gateway."""
     NAME_CONFLICT = "NameConflict"
     """An object with a name that the rollout needs belongs to somebody else."""
+    WORKLOAD_NOT_FOUND = "WorkloadNotFound"
+    """The Deployment that `spec.workloadRef` names does not exist."""
 
     # What is wrong with the surroundings: tried again with back-off.
     ROUTER_UNAVAILABLE = "RouterUnavailable"
@@ -38,6 +40,8 @@ class Reason(StrEnum):
     """The first revision is coming up."""
     STABLE = "Stable"
     """Stable serves everything and is what the spec asks for."""
+    WORKLOAD_REPLACED = "WorkloadReplaced"
+    """Stable serves in the place of the Deployment that `spec.workloadRef` names."""
     STABLE_UNAVAILABLE = "StableUnavailable"
     """Stable has fewer available pods than the spec asks for."""
 
@@ -60,6 +64,8 @@ class Reason(StrEnum):
     """A field of the spec is allowed but probably not what was meant; the message names it."""
     DRIFT_REPAIRED = "DriftRepaired"
     """An object that somebody changed by hand was set back."""
+    RESTORING = "Restoring"
+    """What the rollout had changed is being set back, and something has to happen first."""
     RESTORED = "Restored"
     """An object of somebody else that the rollout had changed was set back."""
 

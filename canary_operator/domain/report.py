@@ -21,6 +21,7 @@ TRANSIENT = frozenset(
         Reason.API_UNAVAILABLE,
         Reason.DRIFT_CONFLICT,
         Reason.RECORD_MISSING,
+        Reason.RESTORING,
     }
 )
 """Problems of the surroundings: work goes on with back-off, so the rollout is not stalled."""

@@ -21,6 +21,8 @@ def stable_floor(at: Situation) -> int:
     scaling = at.spec.autoscaling
     if scaling is None:
         return at.spec.replicas
+    if place := place_to_take(at):
+        return min(max(scaling.min_replicas, place), scaling.max_replicas)
     takes_back = at.status.phase in UNDER_WAY or _drains(at)
     if at.status.phase in IN_STEPS and scaling.capacity.stable_floor == "HPA":
         takes_back = False
@@ -33,7 +35,22 @@ def stable_pods(at: Situation) -> int:
 
     More than that is its autoscaler's to wait for, but a promotion ends with all traffic on it.
     """
-    return full_load(at) if at.status.phase is Phase.PROMOTING else at.spec.least_replicas
+    if at.status.phase is Phase.PROMOTING:
+        return full_load(at)
+    return stable_floor(at) if place_to_take(at) else at.spec.least_replicas
+
+
+def place_to_take(at: Situation) -> int:
+    """Return the pods of a Deployment whose place stable is about to take; 0 where it has none.
+
+    No autoscaler of stable can tell before what its load will be.
+    """
+    ref, seen, record = at.spec.workload_ref, at.reference, at.status.workload
+    if ref is None or seen is None:
+        return 0
+    if record is None:
+        return seen.own_replicas
+    return record.replicas if ref.scales_down and record.scaled_down_at is None else 0
 
 
 def load_at_start(at: Situation) -> int | None:

@@ -12,6 +12,7 @@ from canary_operator.domain.requests import Request
 from canary_operator.domain.spec import RolloutSpec, Step
 from canary_operator.domain.split import Split, split_of, steps_of
 from canary_operator.domain.status import Attempt, RolloutStatus
+from canary_operator.domain.workload import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ class Situation:
     stable: TrackState = field(default_factory=TrackState)
     canary: TrackState = field(default_factory=TrackState)
     route: RouteState = field(default_factory=RouteState)
+    reference: Reference | None = None
+    """The Deployment of `spec.workloadRef`; None where there is none."""
     check: CheckResult | None = None
     checked: int = 1
     """Rollouts that this operator checks now, as far as it knows; many are looked at in turn."""

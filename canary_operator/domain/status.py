@@ -160,6 +160,18 @@ class Attempt(Recorded):
     """What the comparison with stable knows, one entry for each metric."""
 
 
+class WorkloadRecord(Recorded):
+    """The Deployment of `spec.workloadRef`, from when stable serves in its place."""
+
+    name: str
+    replicas: Count
+    """Pods that it had; so many it gets back."""
+    replaced_at: Time
+    """When all traffic was on stable; its pods outlive that by two seconds."""
+    scaled_down_at: Time | None = None
+    """When it was first seen with no pod asked for; absent where it still has some."""
+
+
 class RolloutStatus(Recorded):
     """State of a CanaryRollout; written by the operator alone."""
 
@@ -198,6 +210,8 @@ class RolloutStatus(Recorded):
     replicas: Count = 0
     """Pods of both tracks."""
     ready_replicas: Count = 0
+    workload: WorkloadRecord | None = None
+    """The Deployment that stable took the place of, where the spec names one."""
     selector: str | None = None
     """Label selector of the pods of both tracks, for autoscalers."""
     conditions: tuple[Condition, ...] = ()

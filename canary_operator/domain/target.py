@@ -8,6 +8,7 @@ from canary_operator.domain.reasons import REASONS, Reason
 from canary_operator.domain.scaling import stable_floor
 from canary_operator.domain.situation import Situation, TrackState
 from canary_operator.domain.steps import (
+    PROXY_DELAY,
     pods_ahead,
     pods_now,
     pods_of_next_raise,
@@ -44,6 +45,17 @@ class RouteTarget:
     rejected: str | None = None
     """Mark of a rollback, written together with the weight."""
     rejected_because: Reason | None = None
+    takes_over: bool = True
+    """Whether a Service that the user gave leads to the rollout's pods now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceTarget:
+    """What becomes of the Deployment that the pods are taken from."""
+
+    name: str
+    replicas_before: int
+    """Pods that it had, as a mark on it; it is scaled to zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,7 @@ class Target:
     stable: TrackTarget | None
     canary: TrackTarget | None
     route: RouteTarget | None
+    reference: ReferenceTarget | None = None
 
 
 NOTHING = Target(stable=None, canary=None, route=None)
@@ -60,7 +73,7 @@ NOTHING = Target(stable=None, canary=None, route=None)
 
 def target_of(at: Situation) -> Target:
     """Return the world that the status, as it was just decided, asks for."""
-    return Target(stable=_stable(at), canary=_canary(at), route=_route(at))
+    return Target(_stable(at), _canary(at), _route(at), _reference(at))
 
 
 def _stable(at: Situation) -> TrackTarget | None:
@@ -130,9 +143,8 @@ def _route(at: Situation) -> RouteTarget | None:
     It must be gone before its revision is tried again, or it would end that rollout at once.
     """
     status, weight = at.status, at.weight
-    if status.phase is None or (
-        status.phase is Phase.INITIALIZING and not at.split.pods_are_traffic
-    ):
+    coming_up = status.phase is Phase.INITIALIZING
+    if status.phase is None or (coming_up and not at.split.pods_are_traffic):
         return None
     if status.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK} and status.rejected_revision:
         said = status.history[0].reason if status.history else None
@@ -140,5 +152,19 @@ def _route(at: Situation) -> RouteTarget | None:
         return RouteTarget(weight, status.rejected_revision, reason)
     stale = at.route.rejected == status.canary_revision or at.route.weight != weight
     if stale or at.route.rejected is None:
-        return RouteTarget(weight)
-    return RouteTarget(weight, at.route.rejected, at.route.rejected_because)
+        return RouteTarget(weight, takes_over=not coming_up)
+    mark = at.route.rejected, at.route.rejected_because
+    return RouteTarget(weight, *mark, takes_over=not coming_up)
+
+
+def _reference(at: Situation) -> ReferenceTarget | None:
+    """Its own pods go when stable has all of its traffic, and proxies had time to follow.
+
+    While stable lacks pods nothing more is taken away.
+    """
+    record, ref = at.status.workload, at.spec.workload_ref
+    if record is None or ref is None or at.reference is None:
+        return None
+    whole = at.stable.available >= stable_floor(at)
+    due = whole and at.now >= record.replaced_at + PROXY_DELAY
+    return ReferenceTarget(ref.name, record.replicas) if due and ref.scales_down else None

@@ -25,13 +25,14 @@ def wake_at(at: Situation) -> datetime | None:
 
 def _moments(at: Situation) -> Iterator[datetime]:
     status, attempt = at.status, at.attempt
-    off = status.traffic_off_at
+    off, workload = status.traffic_off_at, status.workload
     candidates = (
         hold_ends_at(at) if status.phase in IN_STEPS else None,
         next_check_at(at),
         deadline_at(at),
         scale_down_at(at),
         off + PROXY_DELAY if off else None,
+        workload.replaced_at + PROXY_DELAY if workload else None,
         attempt.short_of_pods_since + CAPACITY_PATIENCE if attempt.short_of_pods_since else None,
     )
     yield from (moment for moment in candidates if moment is not None)

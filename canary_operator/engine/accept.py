@@ -14,11 +14,13 @@ from typing import Any
 
 from canary_operator.domain.acceptance import (
     asks_nothing_new,
+    check_followed,
     check_interval,
     check_router,
     check_shares,
     check_target_ports,
     doubts_about,
+    read_record,
     read_spec,
     settings_of,
 )
@@ -36,6 +38,7 @@ from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Problem, Settings, Wanted
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.status import RolloutStatus
+from canary_operator.engine.pods_from import PodSource
 from canary_operator.ports import Accepted, Key, Ports, Rollout
 
 logger = logging.getLogger(__name__)
@@ -71,6 +74,8 @@ class _Remembered:
     """How long the last pause was, where the API server could not be asked."""
     revision: str = ""
     """Of the spec; also where it is refused, if it has a template."""
+    pods: object = None
+    """What the Deployment gave that the pods are taken from."""
 
 
 class Acceptor:
@@ -79,6 +84,7 @@ class Acceptor:
     def __init__(self, ports: Ports, settings: Settings) -> None:
         self._ports = ports
         self._settings = settings
+        self._source = PodSource(ports.workloads)
         self._memory: dict[Key, _Remembered] = {}
 
     def forget(self, key: Key) -> None:
@@ -102,7 +108,9 @@ class Acceptor:
         if known is None:
             known = await self._examine(rollout, now)
             if known.spec is None:
-                known = replace(known, revision=_asked(rollout))
+                asked = self._source.revision(rollout) or _asked(rollout)
+                known = replace(known, revision=asked)
+            known = replace(known, pods=self._source.given(rollout))
             self._memory[rollout.key] = known
         if known.spec is not None:
             return self._in_force(rollout, Wanted(known.revision, known.spec))
@@ -115,6 +123,8 @@ class Acceptor:
     def _recall(self, rollout: Rollout, now: datetime) -> _Remembered | None:
         known = self._memory.get(rollout.key)
         if known is None or (known.uid, known.generation) != (rollout.uid, rollout.generation):
+            return None
+        if known.pods != self._source.given(rollout):
             return None
         expired = known.retry_at is not None and now >= known.retry_at
         woken = isinstance(known.error, InvalidRolloutError) and known.error.is_watched
@@ -156,9 +166,10 @@ class Acceptor:
     async def _follow(self, rollout: Rollout) -> RolloutSpec:
         """Check everything that can be wrong with the newest spec, then record it."""
         key, raw = rollout.key, rollout.spec
-        spec = read_spec(raw, name=key.name, namespace=key.namespace, settings=self._settings)
-        revision, settings = revision_of(spec.template.raw), settings_of(raw)
+        written = read_spec(raw, name=key.name, namespace=key.namespace, settings=self._settings)
         records = self._ports.workloads.records(rollout)
+        spec = await self._source.fill(rollout, written, records)
+        revision, settings = revision_of(spec.template.raw), settings_of(raw)
         newest = records[0] if records else None
         check_shares(spec)
         if newest and newest.revision == revision and _is_recorded(newest, spec, settings):
@@ -218,16 +229,16 @@ class Acceptor:
         stable = self._ports.workloads.track(rollout, "stable")
         # A pause is no part of what was accepted, and is obeyed whatever else the spec says.
         paused = rollout.spec.get("paused") is True
-        raw = {**newest.settings, "template": newest.template, "paused": paused}
         key = rollout.key
         settings = self._settings_for_what_runs(rollout)
         # Records say nothing of scale. Where stable was deleted, the refused spec knows best.
         sizes = [stable.replicas] if stable.exists else [rollout.spec.get("replicas", 1), 1]
         scaled = newest.settings.get("autoscaling") is not None
         for size in [None] if scaled else sizes:
-            sized = raw if size is None else {**raw, "replicas": size}
+            sized = {"paused": paused} | ({} if size is None else {"replicas": size})
             with suppress(InvalidRolloutError):
-                spec = read_spec(sized, name=key.name, namespace=key.namespace, settings=settings)
+                spec = read_record(newest.settings, newest.template, **sized)
+                check_followed(spec, name=key.name, namespace=key.namespace, settings=settings)
                 return Wanted(newest.revision, spec.without_pods())
         return None  # recorded by an operator with other rules; its pods are left alone
 

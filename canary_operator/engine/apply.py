@@ -15,7 +15,7 @@ from canary_operator.domain.reasons import Reason
 from canary_operator.domain.report import report
 from canary_operator.domain.situation import Problem, Situation
 from canary_operator.domain.status import RolloutStatus, merge_patch
-from canary_operator.domain.target import RouteTarget, Target, TrackTarget
+from canary_operator.domain.target import ReferenceTarget, RouteTarget, Target, TrackTarget
 from canary_operator.ports import Ports, Rollout
 
 WriteError = InvalidRolloutError | SurroundingsError
@@ -44,6 +44,7 @@ class Part(StrEnum):
     AUTOSCALERS = "a HorizontalPodAutoscaler of {name}"
     SERVICES = "a Service of {name}"
     ROUTE = "the route of {name}"
+    REFERENCE = "the Deployment of spec.workloadRef of {name}"
 
     def wish_of(self, target: Target) -> object:
         """Return what a target asks of these objects; None where it asks nothing."""
@@ -177,11 +178,25 @@ class _Shaping:
                 if wanted is not None:
                     await self._track(track, wanted, part)
             if self.at.wanted is not None and target.stable is not None:
-                wrote = await self.ports.workloads.ensure_services(self.rollout, self.at.spec)
+                wrote = await self.ports.workloads.ensure_services(
+                    self.rollout, self.at.spec, takes_over=_takes_over(target)
+                )
                 self._note(Part.SERVICES, wrote)
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
-        return None if traffic_done else await self.route(target.route)
+        failed = None if traffic_done else await self.route(target.route)
+        return failed or await self._reference(target.reference)
+
+    async def _reference(self, target: ReferenceTarget | None) -> WriteError | None:
+        """Come last: all that replaces the Deployment is in its place."""
+        if target is None:
+            return None
+        try:
+            wrote = await self.ports.workloads.ensure_reference(self.rollout, target)
+        except (InvalidRolloutError, SurroundingsError) as error:
+            return error
+        self._note(Part.REFERENCE, wrote)
+        return None
 
     def _in_order(self, target: Target) -> tuple[tuple[str, TrackTarget | None, Part], ...]:
         """Return the canary first where it loses pods.
@@ -231,6 +246,10 @@ class _Shaping:
     def _note(self, part: Part, wrote: bool) -> None:
         if wrote and part not in self.written:
             self.written.append(part)
+
+
+def _takes_over(target: Target) -> bool:
+    return target.route is not None and target.route.takes_over
 
 
 class RecordMissingError(SurroundingsError):

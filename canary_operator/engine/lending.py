@@ -4,8 +4,14 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from canary_operator.domain.errors import InvalidRolloutError, SurroundingsError, UnavailableError
+from canary_operator.domain.errors import (
+    InvalidRolloutError,
+    NotSetBackYetError,
+    SurroundingsError,
+    UnavailableError,
+)
 from canary_operator.domain.loans import FINALIZER, Loan, loans_of, with_loans, without
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.reasons import Reason
@@ -113,6 +119,8 @@ class Lending:
             self.forget(rollout.key)
             return None
         waiting = self._waiting.setdefault(rollout.key, _Waiting())
+        if isinstance(error, NotSetBackYetError) and error.retry_after is not None:
+            return self._clock() + error.retry_after  # a moment, which nobody has to be told of
         pause: timedelta = min(FIRST_RETRY * 2 ** min(waiting.attempts, 10), LONGEST_RETRY)
         waiting.attempts += 1
         await self._explain(rollout, wanted, waiting, error)
@@ -153,7 +161,10 @@ class Lending:
         problem = Problem.quoted(error.reason, words, heals=True)
         if waiting.told != problem.message:
             waiting.told = problem.message
-            self._ports.events.tell(rollout, Notice("Warning", problem.reason, problem.message))
+            kind: Literal["Normal", "Warning"] = (
+                "Normal" if isinstance(error, NotSetBackYetError) else "Warning"
+            )
+            self._ports.events.tell(rollout, Notice(kind, problem.reason, problem.message))
         status = RolloutStatus.read(rollout.status)
         at = Situation(
             now=self._clock(),

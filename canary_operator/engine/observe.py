@@ -21,6 +21,7 @@ def observe(  # noqa: PLR0913 - a situation has that many sources
     now: datetime,
 ) -> Situation:
     """Return everything that the decision about `rollout` may look at."""
+    ref = acceptance.wanted.spec.workload_ref if acceptance.wanted else None
     return Situation(
         now=now,
         name=rollout.key.name,
@@ -33,6 +34,7 @@ def observe(  # noqa: PLR0913 - a situation has that many sources
         stable=ports.workloads.track(rollout, "stable"),
         canary=ports.workloads.track(rollout, "canary"),
         route=ports.router.state(rollout, acceptance.wanted.spec if acceptance.wanted else None),
+        reference=ports.workloads.reference(rollout, ref.name) if ref else None,
         check=check,
         checked=checked,
         settings=settings,

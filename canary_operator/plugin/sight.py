@@ -117,8 +117,9 @@ class Sight:
 
     @property
     def wanted_revision(self) -> str | None:
-        """Revision of the newest template."""
-        return revision_of(self.spec.template.raw) if self.spec else None
+        """Revision of the newest template; None where it stands in a Deployment."""
+        known = self.spec is not None and self.spec.has_pods
+        return revision_of(self.spec.template.raw) if self.spec and known else None
 
     def condition(self, kind: str) -> Condition | None:
         """Return one condition."""

@@ -14,10 +14,12 @@ from canary_operator.domain.situation import RouteState
 from canary_operator.domain.spec import Query, RolloutSpec
 from canary_operator.domain.status import Verdict
 from canary_operator.domain.target import RouteTarget
+from canary_operator.engine.way_back import WayBack
 from canary_operator.ports import Accepted, Key, Lender, Measure, Ports, Rollout
 from canary_operator.testing.autoscalers import Autoscaler
 from canary_operator.testing.metering import Meter
 from canary_operator.testing.pods import Deployment
+from canary_operator.testing.referenced import MemoryHandover, Referenced
 from canary_operator.testing.sight import (
     ROLLOUT,
     ROUTE,
@@ -51,6 +53,8 @@ class World:
     """Give back what the rollout borrowed, by kind of objects."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
     autoscalers: dict[str, Autoscaler] = field(default_factory=dict)
+    referenced: Referenced | None = None
+    """What the pods are taken from; it moves with `deployments`."""
     services: bool = False
     route: RouteState = field(default_factory=RouteState)
     route_broken: str | None = None
@@ -111,6 +115,12 @@ class World:
         self.request = request
         self.version += 1
 
+    def refer(self, referenced: Referenced) -> None:
+        """Have a Deployment of somebody else, which the spec may name."""
+        self.referenced = referenced
+        self.deployments["referenced"] = referenced.deployment
+        self.lenders["Deployment"] = WayBack(MemoryHandover(self), self.clock)
+
     def delete(self) -> None:
         """Delete the CanaryRollout; it goes when no finalizer is left."""
         self.deleting = True
@@ -169,7 +179,9 @@ class _Rollouts(Port):
             return None
         sight = self.sight
         tracks, records = map(sight.track, TRACKS), sight.records()
-        objects = (*tracks, sight.services(), sight.route(), *records)
+        own = self.world.referenced
+        theirs = (own.seen(), own.service_is_taken) if own is not None else None
+        objects = (*tracks, sight.services(), sight.route(), *records, theirs)
         return replace(sight.rollout(), objects=objects)
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from canary_operator.domain.target import Bounds, TrackTarget
 from canary_operator.ports import Accepted, Rollout
 from canary_operator.testing.autoscalers import is_as_asked, set_bounds
 from canary_operator.testing.pods import Deployment
+from canary_operator.testing.referenced import ReferencedWorkloads
 from canary_operator.testing.sight import AUTOSCALER, RECORD, SERVICES, Sight
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Port:
     sight: Sight
 
 
-class Workloads(Port):
+class Workloads(Port, ReferencedWorkloads):
     """Port `Workloads`."""
 
     def track(self, rollout: Rollout, track: str) -> TrackState:  # noqa: ARG002
@@ -116,12 +117,19 @@ class Workloads(Port):
         self.sight.learned(AUTOSCALER + track)
         return True
 
-    async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:  # noqa: ARG002
-        """Make the Services."""
+    async def ensure_services(
+        self,
+        rollout: Rollout,  # noqa: ARG002
+        spec: RolloutSpec,  # noqa: ARG002
+        *,
+        takes_over: bool = True,
+    ) -> bool:
+        """Make the Services, and take over one that was given."""
         if not self.sight.services():
             self.sight.learned(SERVICES)
+        led = await self.lead(takes_over=takes_over)
         if self.sight.services():
-            return False
+            return led
         await self.world.write("services", lambda: setattr(self.world, "services", True))
         self.sight.learned(SERVICES)
         return True

@@ -78,7 +78,7 @@ class Shop:
             "apiVersion": "canary-operator.dev/v1alpha1",
             "kind": "CanaryRollout",
             "metadata": {"name": "web"},
-            "spec": quick_spec(**changes),
+            "spec": {field: one for field, one in quick_spec(**changes).items() if one is not None},
         }
 
     async def refusal(self, client: Client, namespace: str = "", **changes: Any) -> str:
@@ -223,6 +223,20 @@ async def test_only_who_asks_for_a_policy_needs_the_right_to_write_one(shop: Sho
         assert await shop.refusal(judy, traffic=traffic) == ""
 
 
+async def test_who_takes_pods_from_a_deployment_must_be_allowed_to_update_it(shop: Shop) -> None:
+    ref = {"workloadRef": {"name": "shop"}, "template": None}
+    async with await shop.person("kai", WRITE, *NEEDED) as kai:
+        refused = await shop.refusal(kai, **ref)
+        assert "kai may not update Deployment shop in namespace" in refused
+        assert await shop.refusal(kai) == ""
+    other = {**rule("apps", "deployments", "update"), "resourceNames": ["another"]}
+    async with await shop.person("leo", WRITE, *NEEDED, other) as leo:
+        assert "leo may not update Deployment shop" in await shop.refusal(leo, **ref)
+    this = {**rule("apps", "deployments", "update"), "resourceNames": ["shop"]}
+    async with await shop.person("nia", WRITE, *NEEDED, this) as nia:
+        assert await shop.refusal(nia, **ref) == ""
+
+
 async def test_only_who_may_change_a_virtual_service_may_have_it_changed(shop: Shop) -> None:
     traffic = {"istio": {"virtualService": {"name": "pages"}}}
     async with await shop.person("kim", WRITE, *NEEDED) as kim:
@@ -241,11 +255,11 @@ async def test_only_who_may_change_a_virtual_service_may_have_it_changed(shop: S
 async def test_only_who_asks_for_autoscalers_needs_the_right_to_write_them(shop: Shop) -> None:
     scaling = {"maxReplicas": 3}
     async with await shop.person("mallory", WRITE, *NEEDED) as mallory:
-        refused = await shop.refusal(mallory, autoscaling=scaling)
+        refused = await shop.refusal(mallory, replicas=None, autoscaling=scaling)
         assert "mallory may not create horizontalpodautoscalers.autoscaling" in refused
     role = f"{shop.release}-{shop.release}-author"
     async with await shop.bound("niaj", "ClusterRole", role) as niaj:
-        assert await shop.refusal(niaj, autoscaling=scaling) == ""
+        assert await shop.refusal(niaj, replicas=None, autoscaling=scaling) == ""
 
 
 async def test_the_edit_role_alone_does_not(shop: Shop) -> None:

@@ -154,6 +154,18 @@ BAD = tuple(map(_bad, yaml.safe_load((Path(__file__).parent / "bad.yaml").read_t
 GOOD: Mapping[str, dict[str, Any]] = {
     "the smallest": edited(SMALLEST, {}),
     "everything": edited(FULL, {}),
+    "the pods of a Deployment": edited(
+        SMALLEST,
+        {
+            "template": None,
+            "workloadRef": {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "name": "shop.v1",
+                "scaleDown": "Never",
+            },
+        },
+    ),
     "null counts as absent": edited(
         FULL,
         {

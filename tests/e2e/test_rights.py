@@ -18,7 +18,9 @@ from canary_operator.domain.objects import ROLLOUT_LABEL
 from canary_operator.engine.tick import RECORDS_KEPT
 from canary_operator.playground.api.requests import Request
 from canary_operator.playground.client import DEPLOYMENTS, MERGE, SERVICES, Manifest, Resource
+from canary_operator.playground.local import ROLLOUTS
 from deploy.rendering import render
+from tests.support.adopting import Shop
 from tests.support.bed import (
     EVENTS,
     Bed,
@@ -136,6 +138,7 @@ async def test_what_is_granted_is_used_and_what_is_used_is_granted(installed: In
     await outlive_many_revisions(release)
     await focus_and_widen(release)
     await scale_and_go_back(release)
+    await adopt_and_give_back(bed, installed.namespace)
 
     requests = operators_requests(bed)
     assert {each.user for each in requests if each.user} == {bed.user}
@@ -245,6 +248,16 @@ async def scale_and_go_back(release: Release) -> None:
     await eventually(lambda: scalers(0))
 
 
+async def adopt_and_give_back(bed: Bed, namespace: str | None) -> None:
+    """Take the place of a Deployment and of its Service, and give it back."""
+    shop = Shop(bed, namespace or await bed.cluster.namespace(), "shop")
+    await shop.apply_deployment()
+    await shop.apply_service()
+    await shop.adopt()
+    await bed.client.delete(ROLLOUTS, shop.name, shop.namespace)
+    await shop.until_gone()
+
+
 @pytest.mark.parametrize("installed", ["one namespace"], indirect=True)
 async def test_another_namespace_is_left_alone(installed: Installed) -> None:
     bed = installed.bed
@@ -265,6 +278,7 @@ def test_no_right_opens_more_than_it_says(mode: str) -> None:
     assert deleting == [
         ["controllerrevisions"],
         ["services"],
+        ["virtualservices"],
         ["destinationrules"],
         ["horizontalpodautoscalers"],
     ]

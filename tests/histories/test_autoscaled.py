@@ -88,7 +88,8 @@ def test_the_invariants_hold_whatever_autoscalers_do(machine: type[ScaledHistori
         run_state_machine_as_test(machine, settings=examples(100, 5_000))
     finally:
         logging.disable(logging.NOTSET)
-    wanted = [what for what in (*SOME, *SCALED) if NIGHTLY or "stale" not in what]
+    rare = ("kill", "new leader", "write from stale")  # which other histories reach
+    wanted = [what for what in (*SOME, *SCALED) if NIGHTLY or not what.startswith(rare)]
     missing = [what for what in wanted if not machine.census[what]]
     assert not missing, "the histories never got there"
 

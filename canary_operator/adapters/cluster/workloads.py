@@ -1,61 +1,39 @@
 """Deployments, autoscalers and Services of rollouts, and the records that they are built from."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from canary_operator.adapters.cluster.answers import Manifest
-from canary_operator.adapters.cluster.cache import Caches, Held
+from canary_operator.adapters.cluster.apex import ApexServices
+from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
-from canary_operator.adapters.cluster.drift import Rules
-from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
-from canary_operator.adapters.cluster.owned import OwnedObjects, marks_of, owner_of
+from canary_operator.adapters.cluster.owned import owner_of
 from canary_operator.adapters.cluster.records import Records
-from canary_operator.adapters.cluster.resources import DEPLOYMENTS, SERVICES
+from canary_operator.adapters.cluster.references import References
+from canary_operator.adapters.cluster.resources import DEPLOYMENTS
 from canary_operator.adapters.cluster.scaled import Autoscalers, OwnedDeployments
-from canary_operator.adapters.cluster.seen import SeenManifest
-from canary_operator.domain.errors import (
-    InvalidSpecError,
-    InvalidTemplateError,
-    UnavailableError,
-)
+from canary_operator.adapters.cluster.seen import SeenDeployment
+from canary_operator.adapters.cluster.services import OwnedServices, refused_service
+from canary_operator.domain.errors import InvalidTemplateError, UnavailableError
 from canary_operator.domain.objects import (
     CANARY,
+    apex_service,
     deployment,
-    services,
     track_name,
     track_services,
+    without_nulls,
 )
+from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import TrackState
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.split import split_of
-from canary_operator.domain.target import Bounds, TrackTarget
+from canary_operator.domain.target import Bounds, ReferenceTarget, TrackTarget
+from canary_operator.domain.workload import Reference, Template
 from canary_operator.ports import Accepted, Rollout
 
-SERVICE_RULES = Rules(exact=frozenset({"spec.selector"}), complete=frozenset({"spec.ports"}))
-
-
-class OwnedServices(OwnedObjects[SeenManifest]):
-    """Services; their ports are one list that nobody else adds to."""
-
-    async def write(self, held: Held[SeenManifest] | None, wanted: Manifest) -> Manifest:
-        """Write a Service, and its ports as a whole where one has to go.
-
-        Server-side apply cannot remove a port that another writer owns too, and then refuses ours
-        because the name of the port is taken.
-        """
-        if held is None or not _has_other_ports(held, wanted):
-            return await super().write(held, wanted)
-        seen, selector = unpack(held.content.manifest)["spec"], wanted["spec"]["selector"]
-        gone = dict.fromkeys(seen.get("selector", {}).keys() - selector.keys())
-        spec = {**wanted["spec"], "selector": {**gone, **selector}}
-        patch = {"metadata": {"uid": held.uid, **marks_of(wanted)}, "spec": spec}
-        return await self.client.merge(self.resource, held.namespace, held.name, patch)
-
-
-def _has_other_ports(held: Held[SeenManifest], wanted: Manifest) -> bool:
-    there = {port["port"] for port in unpack(held.content.manifest)["spec"].get("ports", ())}
-    return not there <= {port["port"] for port in wanted["spec"]["ports"]}
+_DRY_RUN = "-canary-operator-dry-run"
+"""End of the name of a Deployment that is never made."""
 
 
 class ClusterWorkloads:
@@ -66,7 +44,9 @@ class ClusterWorkloads:
         self._pods = caches.pods
         self._deployments = OwnedDeployments(client, DEPLOYMENTS, caches.deployments)
         self._autoscalers = Autoscalers(client, caches)
-        self._services = OwnedServices(client, SERVICES, caches.services, SERVICE_RULES)
+        self._services = OwnedServices(client, caches.services)
+        self._apex = ApexServices(client, caches)
+        self._references = References(client, caches)
         self._records = Records(client, caches)
 
     def track(self, rollout: Rollout, track: str) -> TrackState:
@@ -76,18 +56,8 @@ class ClusterWorkloads:
         if held is None:
             return TrackState(scaler=scaler)
         seen = held.content
-        return TrackState(
-            exists=True,
-            revision=seen.revision,
-            replicas=seen.replicas,
-            scaler=scaler,
-            current=seen.current,
-            pods=seen.pods,
-            updated=seen.updated,
-            ready=seen.ready,
-            available=seen.available,
-            trouble=seen.trouble or self._pod_trouble(rollout, track, seen.revision),
-        )
+        trouble = seen.trouble or self._pod_trouble(rollout, track, seen.revision)
+        return replace(track_state(seen, trouble), scaler=scaler)
 
     def _pod_trouble(self, rollout: Rollout, track: str, revision: str | None) -> str | None:
         """Of several pods in trouble, always the same one speaks."""
@@ -102,6 +72,37 @@ class ClusterWorkloads:
     def records(self, rollout: Rollout) -> Sequence[Accepted]:
         """Return what was accepted, newest first."""
         return self._records.all(rollout)
+
+    def reference(self, rollout: Rollout, name: str) -> Reference | None:
+        """Return a Deployment that the rollout takes its pods from, as last seen."""
+        return self._references.seen(rollout, name)
+
+    async def follow(self, rollout: Rollout, name: str) -> Reference:
+        """Have a Deployment followed that the rollout is to take its pods from."""
+        return await self._references.follow(rollout, name)
+
+    async def ensure_reference(self, rollout: Rollout, target: ReferenceTarget) -> bool:
+        """Scale the Deployment that the pods are taken from to zero."""
+        return await self._references.scale_down(rollout, target)
+
+    def selected_by(self, rollout: Rollout) -> Mapping[str, str]:
+        """Return labels that the pods need, as a Service that was taken over selects by them."""
+        return self._apex.selected_by(rollout)
+
+    async def means(self, rollout: Rollout, recorded: Template, seen: Template) -> bool:
+        """Ask the API server whether `seen` is what it makes of what was `recorded`."""
+        template = without_nulls(dict(recorded))
+        labels = (template.get("metadata") or {}).get("labels") or {}
+        place = {"name": f"{rollout.key.name}{_DRY_RUN}", "namespace": rollout.key.namespace}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        wanted = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": place, "spec": spec}
+        try:
+            answer = await self._client.apply(DEPLOYMENTS, wanted, dry_run=True)
+        except NotFoundError as error:
+            raise UnavailableError(error.message) from error
+        except ApiError:
+            return False  # it does not take such pods any more
+        return revision_of(answer["spec"]["template"]) == revision_of(seen)
 
     async def try_out(self, rollout: Rollout, template: Mapping[str, Any]) -> None:
         """Ask the API server whether it would take a Deployment with `template`."""
@@ -160,24 +161,35 @@ class ClusterWorkloads:
         """Give the Deployment of `track` an autoscaler, or take it away."""
         return await self._autoscalers.ensure(rollout, track, bounds, spec)
 
-    async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:
+    async def ensure_services(
+        self, rollout: Rollout, spec: RolloutSpec, *, takes_over: bool = True
+    ) -> bool:
         """Make the Services look as `spec.service` says, but one that is the router's object."""
-        written = False
-        chosen = track_services if split_of(spec).pods_are_traffic else services
-        for wanted in chosen(owner_of(rollout), spec.service.all_ports):
-            try:
+        owner, ports, written = owner_of(rollout), spec.service.all_ports, False
+        wanted = apex_service(owner, ports)
+        try:
+            if not split_of(spec).pods_are_traffic:
+                written = await self._apex.lead(rollout, spec, wanted, takes_over=takes_over)
+            for wanted in track_services(owner, ports):
                 written |= await self._services.ensure(rollout, wanted)
-            except (NotFoundError, ApiError) as error:
-                raise refused_service(wanted, error) from error
+        except ApiError as error:
+            raise refused_service(wanted, error) from error
         return written
 
 
-def refused_service(wanted: Manifest, error: ApiError) -> InvalidSpecError | UnavailableError:
-    """Return what it means that the API server does not take a Service."""
-    if isinstance(error, NotFoundError):
-        return UnavailableError(error.message)
-    name = wanted["metadata"]["name"]
-    return InvalidSpecError(f"spec.service: the API server refuses Service {name}: {error.message}")
+def track_state(seen: SeenDeployment, trouble: str | None = None) -> TrackState:
+    """Return what a Deployment of ours says about a track."""
+    return TrackState(
+        exists=True,
+        revision=seen.revision,
+        replicas=seen.replicas,
+        current=seen.current,
+        pods=seen.pods,
+        updated=seen.updated,
+        ready=seen.ready,
+        available=seen.available,
+        trouble=trouble,
+    )
 
 
 def _invalid_template(error: ApiError) -> InvalidTemplateError:

@@ -17,7 +17,7 @@ from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
 from canary_operator.adapters.cluster.owned import owner_of
 from canary_operator.adapters.cluster.resources import SERVICES
-from canary_operator.adapters.cluster.workloads import SERVICE_RULES, OwnedServices
+from canary_operator.adapters.cluster.services import OwnedServices
 from canary_operator.adapters.traffic.istio_writes import remove
 from canary_operator.domain.errors import InvalidSpecError, UnavailableError
 from canary_operator.domain.objects import MATCH, match_service, track_name
@@ -40,7 +40,7 @@ class GroupServices:
             wake: Has a rollout looked at again.
         """
         self._client = client
-        self._services = OwnedServices(client, SERVICES, caches.services, SERVICE_RULES)
+        self._services = OwnedServices(client, caches.services)
         self._cache = caches.services
         self._wake = wake
         self._made: dict[Place, float] = {}

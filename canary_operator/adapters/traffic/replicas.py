@@ -8,17 +8,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from canary_operator.adapters.cluster.apex import ApexServices
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError
 from canary_operator.adapters.cluster.owned import owner_of
-from canary_operator.adapters.cluster.resources import SERVICES
-from canary_operator.adapters.cluster.workloads import (
-    SERVICE_RULES,
-    OwnedServices,
-    refused_service,
-)
+from canary_operator.adapters.cluster.services import refused_service
 from canary_operator.domain.errors import DriftConflictError, HostConflictError
 from canary_operator.domain.objects import (
     GROUP,
@@ -30,6 +26,7 @@ from canary_operator.domain.objects import (
 from canary_operator.domain.reasons import REASONS, Reason
 from canary_operator.domain.situation import RouteState
 from canary_operator.domain.spec import RolloutSpec
+from canary_operator.domain.takeover import taken_selector
 from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Rollout
 
@@ -47,7 +44,7 @@ class ReplicasRouter:
 
     def __init__(self, client: Client, caches: Caches) -> None:
         """Remember where to write; `services` of `caches` must be watched."""
-        self._services = OwnedServices(client, SERVICES, caches.services, SERVICE_RULES)
+        self._services = ApexServices(client, caches)
 
     def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
         """Return what the router was told, as last seen."""
@@ -57,9 +54,12 @@ class ReplicasRouter:
         if WEIGHT_ANNOTATION not in annotations:
             return RouteState()  # not there, or not a router's object
         because = annotations.get(REJECTED_BECAUSE_ANNOTATION)
+        selector = manifest["spec"].get("selector") or {}
+        if self._services.selected_by(rollout):  # it was given; what it selects itself stays
+            selector = taken_selector(selector)
         return RouteState(
             exists=True,
-            weight=_weight(rollout, manifest["spec"], annotations[WEIGHT_ANNOTATION]),
+            weight=_weight(rollout, selector, annotations[WEIGHT_ANNOTATION]),
             rejected=annotations.get(REJECTED_ANNOTATION) or None,
             rejected_because=Reason(because) if because in REASONS else None,
         )
@@ -75,10 +75,12 @@ class ReplicasRouter:
         """Open the Service to the canary's pods, or close it; return whether it was written."""
         wanted = _service(rollout, spec, target)
         try:
-            written = await self._services.ensure(rollout, wanted)
+            written = await self._services.lead(rollout, spec, wanted, takes_over=target.takes_over)
         except ApiError as error:
             raise refused_service(wanted, error) from error
-        if self.state(rollout).weight != target.weight and not rollout.deleting:
+        if not target.takes_over or rollout.deleting:
+            return written  # one that was given may lead elsewhere still
+        if self.state(rollout).weight != target.weight:
             raise DriftConflictError(
                 f"Service {rollout.key.name} was told {target.weight} % and does not have it: an "
                 "admission webhook changes it. Exclude it from that webhook.",
@@ -106,12 +108,12 @@ def _service(rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> dict[s
     )
 
 
-def _weight(rollout: Rollout, spec: Mapping[str, Any], told: str) -> int | None:
+def _weight(rollout: Rollout, selector: Mapping[str, str], told: str) -> int | None:
     """Return the canary's share that a Service gives.
 
     None where somebody else's selector stands in it, or it is open and nobody says how far.
     """
-    owner, selector = owner_of(rollout), spec.get("selector")
+    owner = owner_of(rollout)
     if selector == apex_service(owner, (), track=STABLE)["spec"]["selector"]:
         return 0
     is_open = selector == apex_service(owner, (), track=None)["spec"]["selector"]

@@ -11,16 +11,22 @@ from canary_operator.domain.spec.analysis import Analysis
 from canary_operator.domain.spec.autoscaling import INT32, Autoscaling
 from canary_operator.domain.spec.kinds import text, whole
 from canary_operator.domain.spec.problems import find_problems, sentence
-from canary_operator.domain.spec.schema import Place, Rule, Written
+from canary_operator.domain.spec.schema import HERE, Place, Rule, Written
 from canary_operator.domain.spec.service import OPAQUE, OPAQUE_PREFIX, ServiceSpec
 from canary_operator.domain.spec.strategy import Strategy
 from canary_operator.domain.spec.template import NO_PODS, PodTemplate
 from canary_operator.domain.spec.traffic import IstioTraffic, TrafficSpec
+from canary_operator.domain.spec.workload import WorkloadRef
 
 ALL = 100
 
 _REPLICAS: Place = ("traffic", "replicas")
 _NO_MESH = "!has(self.traffic) || !has(self.traffic.replicas) || "
+
+
+def _not_one_source_of_pods(spec: "RolloutSpec") -> Iterable[Place]:
+    if spec.has_pods is (spec.workload_ref is not None):
+        yield HERE
 
 
 def _needs_a_mesh(spec: "RolloutSpec") -> Iterable[Place]:
@@ -102,6 +108,11 @@ class RolloutSpec(Written):
 
     rules = (
         Rule(
+            "must have exactly one of template and workloadRef",
+            "has(self.template) != has(self.workloadRef)",
+            _not_one_source_of_pods,
+        ),
+        Rule(
             "needs analysis.metrics with a query each. Without a mesh nothing counts requests for "
             "successRate (also the one that is checked when metrics are left out), latency and "
             "comparison",
@@ -164,7 +175,7 @@ class RolloutSpec(Written):
     )
 
     replicas: Annotated[int, whole(0, INT32)] = 1
-    """Pods for the full load; 1 when left out."""
+    """Pods for the full load; when left out, 1, or with workloadRef those of the Deployment."""
 
     autoscaling: Autoscaling | None = None
     """Autoscalers for both versions, instead of `replicas`."""
@@ -172,8 +183,11 @@ class RolloutSpec(Written):
     paused: bool = Field(default=False, strict=True)
     """Whether the weight is not raised; checks go on and may roll back."""
 
-    template: PodTemplate
+    template: PodTemplate = NO_PODS
     """The pods, as in a Deployment. A change here starts a rollout."""
+
+    workload_ref: WorkloadRef | None = None
+    """A Deployment that the pods are taken from, instead of template."""
 
     service: ServiceSpec
     """Ports of the Services that callers use."""
@@ -186,6 +200,11 @@ class RolloutSpec(Written):
 
     analysis: Analysis = Analysis()
     """How the canary is judged; by its success rate when left out."""
+
+    @property
+    def has_pods(self) -> bool:
+        """Whether the pods are known, and not still to be taken from a Deployment."""
+        return "template" in self.model_fields_set
 
     @property
     def least_replicas(self) -> int:

@@ -8,6 +8,7 @@ from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.errors import NotFoundError, RejectedError
 from canary_operator.adapters.cluster.resources import ROLLOUTS
 from canary_operator.domain.errors import ConflictError
+from canary_operator.domain.workload import referenced_name
 from canary_operator.plugin.exits import Exit, PluginError
 from canary_operator.plugin.live.access import Cluster
 from canary_operator.plugin.live.rollouts import find
@@ -64,7 +65,19 @@ class ImagePlan:
 
 
 def template_of(sight: Sight) -> Mapping[str, Any]:
-    """Return the pod template as it was applied last."""
+    """Return the pod template as it was applied last.
+
+    Raises:
+        PluginError: it stands in a Deployment, which is somebody else's to change.
+    """
+    name = referenced_name(sight.raw.get("spec") or {})
+    if name is not None:
+        raise PluginError(
+            f"{sight.name} takes its pods from Deployment {name}",
+            f"Change them there: kubectl set image deployment/{name} CONTAINER=IMAGE, "
+            f"or go back: kubectl rollout undo deployment/{name}.",
+            Exit.FAILED,
+        )
     template: Mapping[str, Any] = (sight.raw.get("spec") or {}).get("template") or {}
     return template
 

@@ -12,6 +12,7 @@ from canary_operator.plugin.exits import Exit
 from canary_operator.plugin.live.access import Cluster as Live
 from tests.plugin.objects import ON_TRIAL, create
 from tests.plugin.running import Plugin
+from tests.support.adopting import Shop
 from tests.support.bed import Bed, Release, quick_spec, template
 from tests.support.clusters import Cluster
 
@@ -171,3 +172,17 @@ async def test_what_the_server_refuses_is_told(cluster: Cluster) -> None:
     assert (said.code, said.out) == (Exit.FAILED, "")
     assert said.err.startswith("error: The API server refuses: ")
     assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("set", "image", "web", "app=app:v2"), ("undo", "web")], ids=["set image", "undo"]
+)
+async def test_pods_of_a_deployment_are_changed_there(bed: Bed, command: tuple[str, ...]) -> None:
+    shop = Shop(bed, await bed.cluster.namespace())
+    release = await shop.rollout("web")
+    before = (await release.get())["spec"]
+    said = await Plugin.of(release)(*command)
+    assert said.code == Exit.FAILED
+    assert "web takes its pods from Deployment web" in said.err
+    assert "kubectl set image deployment/web" in said.err
+    assert (await release.get())["spec"] == before

@@ -626,6 +626,11 @@ SILENT: Mapping[str, Mapping[str, Any]] = {
             "ports": [{"name": "x", "port": 80, "appProtocol": "kubernetes.io/ws"}],
         }
     },
+    "pods of a Deployment": {
+        "spec.template": ABSENT,
+        "spec.replicas": ABSENT,
+        "spec.workloadRef": {"name": "web"},
+    },
     "own hosts": {
         "spec.traffic": {"istio": {"hosts": ["web", "web.demo", "web.demo.svc.cluster.local"]}}
     },

@@ -41,7 +41,7 @@ from canary_operator.plugin.offline.simulation.outcomes import Share, Spread
 from canary_operator.plugin.offline.simulation.play import simulate
 from canary_operator.plugin.offline.simulation.runs import Progress, player
 from canary_operator.plugin.offline.simulation.scenario import Scenario
-from canary_operator.plugin.offline.simulation.setup import Setup
+from canary_operator.plugin.offline.simulation.setup import Setup, examine, with_pods
 from canary_operator.plugin.offline.simulation.timeline import End, Ending, Hurt
 from canary_operator.plugin.offline.timetable import mean_for, timetable_of
 
@@ -58,6 +58,16 @@ def setup(*, rps: float = 100.0, **changes: Any) -> Setup:
 
 
 # The timetable.
+
+
+def test_pods_that_are_taken_from_a_deployment_are_played_all_the_same() -> None:
+    service = {"ports": [{"name": "http", "port": 80, "targetPort": "web"}]}
+    spec = {**{k: v for k, v in SPEC.items() if k != "template"}, "service": service}
+    played = with_pods({**spec, "workloadRef": {"name": "web"}})
+    found = Setup(played, Scenario(rps=100.0), name="helloworld", namespace="demo")
+    examine(found)
+    assert timetable_of(found).steps == timetable_of(setup()).steps
+    assert with_pods(SPEC) is SPEC
 
 
 def test_the_example_takes_what_its_readme_says() -> None:

@@ -37,6 +37,8 @@ def unknown_variables(at: Rollout) -> Iterator[Note]:
 
 def missing_ports(at: Rollout) -> Iterator[Note]:
     """A named targetPort that no container has."""
+    if not at.spec.has_pods:
+        return
     service = at.spec.service
     for index, port in enumerate(service.all_ports):
         place: Place = ("targetPort",) if service.port else ("ports", index, "targetPort")

@@ -14,7 +14,9 @@ ALL = 100
 def few_replicas(at: Rollout) -> Iterator[Note]:
     """With one pod, every restart is an outage of its version."""
     replicas, left_out = at.spec.replicas, "replicas" not in at.spec.model_fields_set
-    if at.autoscaled or at.spec.autoscaling or replicas > 1:
+    elsewhere = left_out and not at.spec.has_pods  # as many as the Deployment has
+    scaled = at.autoscaled or at.spec.autoscaling is not None
+    if scaled or replicas > 1 or elsewhere:
         return
     if replicas == 0:
         yield Note(

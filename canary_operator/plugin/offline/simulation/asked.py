@@ -22,6 +22,7 @@ from canary_operator.plugin.offline.simulation.setup import (
     SCRAPE_INTERVAL,
     Setup,
     examine,
+    with_pods,
 )
 from canary_operator.plugin.offline.simulation.subject import chosen, namespace_of
 
@@ -54,7 +55,7 @@ def setup_of(asked: Asked) -> tuple[Setup, int]:
     scenario, seed = _scenario(asked)
     document = chosen(asked.files, asked.name)
     setup = Setup(
-        spec=plain((document.raw or {})["spec"]),
+        spec=with_pods(plain((document.raw or {})["spec"])),
         scenario=scenario,
         name=document.name,
         namespace=namespace_of(document),

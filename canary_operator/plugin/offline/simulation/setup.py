@@ -50,6 +50,29 @@ class Setup:
         return spec
 
 
+def with_pods(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a spec with a template of its own, where it takes that from a Deployment.
+
+    Which pods they are makes no difference to a play, so any will do.
+    """
+    if (
+        "workloadRef" not in spec
+        or "template" in spec
+        or not isinstance(spec.get("service"), Mapping)
+    ):
+        return spec
+    names = {port.get("targetPort") for port in _ports(spec["service"])}
+    ports = [{"name": name, "containerPort": 1} for name in names if isinstance(name, str)]
+    app = {"name": "app", "image": "app", "ports": ports}
+    kept = {field: value for field, value in spec.items() if field != "workloadRef"}
+    return {**kept, "template": {"spec": {"containers": [app]}}}
+
+
+def _ports(service: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = service.get("ports") or ()
+    return [service, *(port for port in listed if isinstance(port, Mapping))]
+
+
 def examine(setup: Setup) -> RolloutSpec:
     """Return the typed spec, if the operator would take it and the scenario fits.
 

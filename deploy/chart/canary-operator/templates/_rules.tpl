@@ -23,7 +23,7 @@
   verbs: [list, watch]               # to say why a pod does not become available
 - apiGroups: [networking.istio.io]
   resources: [virtualservices]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.istio.io]
   resources: [destinationrules]
   verbs: [get, list, watch, create, patch, delete]

@@ -1,0 +1,176 @@
+"""Deployments that rollouts take their pods from: other people's, so little of them is written.
+
+A label names the rollout, and with it the watch of our own Deployments tells of them too: following
+them takes no further watch, and no look at any other Deployment. Whose label stands there first has
+the Deployment. It costs a write to an object of somebody else, which is taken back at the end.
+"""
+
+from typing import Any
+
+from canary_operator.adapters.cluster.answers import Manifest
+from canary_operator.adapters.cluster.cache import Caches, Held, Place
+from canary_operator.adapters.cluster.client import Client
+from canary_operator.adapters.cluster.encoding import unpack
+from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
+from canary_operator.adapters.cluster.owned import OwnedObjects, marks_of
+from canary_operator.adapters.cluster.resources import DEPLOYMENTS
+from canary_operator.adapters.cluster.seen import SeenDeployment
+from canary_operator.domain.errors import (
+    NameConflictError,
+    UnavailableError,
+    WorkloadNotFoundError,
+)
+from canary_operator.domain.objects import ROLLOUT_LABEL
+from canary_operator.domain.revision import revision_of
+from canary_operator.domain.target import ReferenceTarget
+from canary_operator.domain.workload import REPLICAS_BEFORE, Reference, referenced_name
+from canary_operator.ports import Key, Rollout
+
+_LONGEST = 6
+"""Digits of a number of pods; Python refuses to read a number of thousands of them."""
+
+
+class References(OwnedObjects[SeenDeployment]):
+    """The Deployments that rollouts take their pods from."""
+
+    def __init__(self, client: Client, caches: Caches) -> None:
+        super().__init__(client, DEPLOYMENTS, caches.deployments)
+        self._rollouts = caches.rollouts
+        self._read: dict[Place, tuple[int, Reference]] = {}
+        self.cache.on_removal(self._forget)
+
+    def _forget(self, place: Place) -> None:
+        self._read.pop(place, None)
+
+    def seen(self, rollout: Rollout, name: str) -> Reference | None:
+        """Return a Deployment that is followed, as last seen."""
+        held = self._held(rollout, name)
+        if held is None:
+            return None
+        place = held.namespace, held.name
+        version, reference = self._read.get(place, (None, None))
+        if reference is None or version != held.version:
+            reference = _reference(held)
+            self._read[place] = held.version, reference
+        return reference
+
+    def _held(self, rollout: Rollout, name: str) -> Held[SeenDeployment] | None:
+        held = self.cache.get(rollout.key.namespace, name)
+        mine = held is not None and held.rollout == rollout.key and held.owner_uid is None
+        return held if mine else None
+
+    async def follow(self, rollout: Rollout, name: str) -> Reference:
+        """Have a Deployment followed, and return it."""
+        key = rollout.key
+        held = self.cache.get(key.namespace, name)
+        try:
+            if held is None:
+                held = self.cache.read(await self.client.get(DEPLOYMENTS, key.namespace, name))
+            self._check_free(key, held)
+            if not rollout.deleting:
+                await self._ensure(held, _wish(rollout, name), urgent=False)
+        except NotFoundError as error:
+            raise WorkloadNotFoundError(name, key.namespace) from error
+        except ApiError as error:
+            raise UnavailableError(f"Deployment {name} cannot be labelled: {error}") from error
+        return _reference(self.cache.get(key.namespace, name) or held)
+
+    def _check_free(self, key: Key, held: Held[Any]) -> None:
+        """Refuse a Deployment that somebody else decides about.
+
+        Raises:
+            NameConflictError: says who.
+        """
+        if held.owner_uid is not None:
+            raise NameConflictError(
+                f"spec.workloadRef.name is {held.name}, and that Deployment belongs to {held.owner}"
+                ", which decides about its pods; it was not touched. Name one that nothing owns."
+            )
+        if held.rollout in {None, key}:
+            return
+        other = self._rollouts.get(held.rollout.namespace, held.rollout.name)
+        if other is not None and referenced_name(unpack(other.content.spec)) == held.name:
+            raise NameConflictError(
+                f"spec.workloadRef.name is {held.name}, and CanaryRollout {other.name} takes its "
+                "pods from that Deployment already; it was not touched. Delete one of the two."
+            )
+
+    async def scale_down(self, rollout: Rollout, target: ReferenceTarget) -> bool:
+        """Scale a Deployment to zero, and note how many pods it had."""
+        held = self._held(rollout, target.name)
+        if held is None or rollout.deleting:
+            return False
+        wanted = _wish(rollout, target.name, str(target.replicas_before), replicas=0)
+        return await self._patch(held, wanted)
+
+    async def scale_up(self, rollout: Rollout, name: str, replicas: int) -> bool:
+        """Scale a Deployment to what it had."""
+        held = self._held(rollout, name)
+        if held is None or held.content.replicas >= replicas:
+            return False
+        return await self._patch(held, _wish(rollout, name, replicas=replicas))
+
+    async def let_go(self, rollout: Rollout, name: str) -> bool:
+        """Take away what was written beside the number of pods."""
+        held = self._held(rollout, name)
+        if held is None:
+            return False
+        metadata = {"labels": {ROLLOUT_LABEL: None}, "annotations": {REPLICAS_BEFORE: None}}
+        return await self._patch(held, {"metadata": metadata, "spec": {}})
+
+    async def _patch(self, held: Held[SeenDeployment], wanted: Manifest) -> bool:
+        try:
+            if "name" in wanted["metadata"]:
+                return await self._ensure(held, wanted, urgent=False)
+            self.cache.learned(await self.write(held, wanted))
+        except NotFoundError as error:
+            self.cache.drop(held)
+            raise UnavailableError(f"Deployment {held.name} is gone.") from error
+        except ApiError as error:
+            words = f"The API server refuses to change Deployment {held.name}: {error}"
+            raise UnavailableError(words) from error
+        return True
+
+    async def write(self, held: Held[SeenDeployment] | None, wanted: Manifest) -> Manifest:
+        """Change only what is wanted; never make the object."""
+        assert held is not None  # noqa: S101 - for the type checker
+        patch = {"metadata": {"uid": held.uid, **marks_of(wanted)}, "spec": wanted["spec"]}
+        return await self.client.merge(DEPLOYMENTS, held.namespace, held.name, patch)
+
+
+def _wish(
+    rollout: Rollout, name: str, before: str | None = None, *, replicas: int | None = None
+) -> Manifest:
+    """Return the fields of a Deployment that a rollout writes."""
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": rollout.key.namespace,
+            "labels": {ROLLOUT_LABEL: rollout.key.name},
+            "annotations": {} if before is None else {REPLICAS_BEFORE: before},
+        },
+        "spec": {} if replicas is None else {"replicas": replicas},
+    }
+
+
+def _reference(held: Held[SeenDeployment]) -> Reference:
+    seen = held.content
+    manifest = unpack(seen.manifest)
+    template = manifest["spec"].get("template") or {}
+    before = manifest["metadata"]["annotations"].get(REPLICAS_BEFORE, "")
+    return Reference(
+        name=held.name,
+        template=template,
+        revision=revision_of(template),
+        replicas=seen.replicas,
+        replicas_before=int(before) if _is_count(before) else None,
+        current=seen.current,
+        pods=seen.pods,
+        updated=seen.updated,
+        available=seen.available,
+    )
+
+
+def _is_count(text: str) -> bool:
+    """Whether a mark, which anybody may have changed, is a number of pods."""
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST

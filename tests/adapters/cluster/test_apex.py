@@ -1,0 +1,147 @@
+"""A Service that its owner gives to a rollout, on a Kubernetes API."""
+
+from typing import Any
+
+import pytest
+
+from canary_operator.adapters.cluster.resources import SERVICES
+from canary_operator.domain.errors import NameConflictError
+from canary_operator.domain.objects import ROLLOUT_LABEL, TRACK_LABEL
+from canary_operator.domain.spec import RolloutSpec, parse_spec
+from canary_operator.domain.takeover import ADOPT_ANNOTATION
+from canary_operator.domain.target import TrackTarget
+from canary_operator.ports import Rollout
+from tests.adapters.cluster.world import World, template
+
+REF = {"template": None, "workloadRef": {"name": "shop"}}
+OURS = {ROLLOUT_LABEL: "web", TRACK_LABEL: "stable"}
+PORT = {"name": "http", "port": 80, "targetPort": 8080}
+
+
+def spec(**service: Any) -> RolloutSpec:
+    ports = service or {"port": 80, "targetPort": 8080}
+    return parse_spec({"workloadRef": {"name": "shop"}, "service": ports})
+
+
+async def serve(
+    world: World, *, given: str | None = "web", ports: Any = (PORT,), **changes: Any
+) -> dict[str, Any]:
+    """Make the Service as its owner does."""
+    annotations = {ADOPT_ANNOTATION: given} if given else {}
+    body = {
+        "metadata": {"name": "web", "annotations": annotations},
+        "spec": {"selector": {"app": "web"}, "ports": list(ports), **changes},
+    }
+    path = SERVICES.path(world.namespace)
+    made: dict[str, Any] = await world.cluster.client.request("POST", path, body)
+    return made
+
+
+async def with_stable(world: World) -> Rollout:
+    rollout = await world.rollout(**REF)
+    await world.workloads.ensure_track(rollout, "stable", TrackTarget("r1", 1), template())
+    return rollout
+
+
+async def test_only_two_labels_are_added_to_what_it_selects(world: World) -> None:
+    before = await serve(world, type="NodePort")
+    rollout = await with_stable(world)
+    assert await world.workloads.ensure_services(rollout, spec())
+    assert not await world.workloads.ensure_services(rollout, spec())
+    live = await world.get(SERVICES, "web")
+    assert live["spec"] == {**before["spec"], "selector": {"app": "web", **OURS}}
+    assert "ownerReferences" not in live["metadata"]
+    assert live["metadata"]["labels"] == {ROLLOUT_LABEL: "web"}
+    assert world.workloads.selected_by(rollout) == {"app": "web"}
+
+
+async def test_it_is_not_touched_before_stable_serves(world: World) -> None:
+    before = await serve(world)
+    rollout = await with_stable(world)
+    await world.workloads.ensure_services(rollout, spec(), takes_over=False)
+    assert await world.get(SERVICES, "web") == before
+    assert world.workloads.selected_by(rollout) == {}
+
+
+@pytest.mark.parametrize("given", [None, "another"])
+async def test_a_service_that_nobody_gave_is_not_touched(world: World, given: str | None) -> None:
+    before = await serve(world, given=given)
+    rollout = await with_stable(world)
+    with pytest.raises(NameConflictError, match="kubectl annotate service/web"):
+        await world.workloads.ensure_services(rollout, spec())
+    assert await world.get(SERVICES, "web") == before
+
+
+async def test_without_a_deployment_to_take_pods_from_it_is_not_taken_over(world: World) -> None:
+    before = await serve(world)
+    rollout = await world.rollout()
+    own = parse_spec({"template": template(), "service": {"port": 80, "targetPort": 8080}})
+    with pytest.raises(NameConflictError, match="was not made by this rollout"):
+        await world.workloads.ensure_services(rollout, own)
+    assert await world.get(SERVICES, "web") == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        pytest.param({"selector": {"app": "shop"}}, "it selects app=shop", id="other pods"),
+        pytest.param({"selector": None}, "it has no selector", id="no selector"),
+        pytest.param(
+            {"ports": (PORT, {"name": "admin", "port": 81})},
+            "it has port 81, which spec.service does not name",
+            id="a further port",
+        ),
+        pytest.param({"ports": ({**PORT, "port": 81},)}, "it has port 81", id="another port"),
+        pytest.param(
+            {"ports": ({**PORT, "targetPort": 9090},)},
+            "its port 80 leads to 9090, and spec.service says 8080",
+            id="another target",
+        ),
+        pytest.param(
+            {"ports": ({**PORT, "name": "tcp"},)},
+            "is named tcp, and spec.service says http",
+            id="another protocol",
+        ),
+    ],
+)
+async def test_one_that_would_serve_otherwise_is_not_touched(
+    world: World, changes: dict[str, Any], words: str
+) -> None:
+    before = await serve(world, **changes)
+    rollout = await with_stable(world)
+    for takes_over in (False, True):
+        with pytest.raises(NameConflictError, match=words):
+            await world.workloads.ensure_services(rollout, spec(), takes_over=takes_over)
+    assert await world.get(SERVICES, "web") == before
+
+
+async def test_a_missing_port_is_named(world: World) -> None:
+    await serve(world)
+    rollout = await with_stable(world)
+    ports = [
+        {"name": "http", "port": 80, "targetPort": 8080},
+        {"name": "http-admin", "port": 81, "targetPort": 8081},
+    ]
+    with pytest.raises(NameConflictError, match="it has no port 81"):
+        await world.workloads.ensure_services(rollout, spec(ports=ports))
+
+
+async def test_a_selector_that_a_tool_sets_back_is_completed_again(world: World) -> None:
+    await serve(world)
+    rollout = await with_stable(world)
+    await world.workloads.ensure_services(rollout, spec())
+    gone = {ROLLOUT_LABEL: None, TRACK_LABEL: None}
+    await world.edit(SERVICES, "web", {"spec": {"selector": gone}})
+    assert await world.workloads.ensure_services(rollout, spec())
+    live = await world.get(SERVICES, "web")
+    assert live["spec"]["selector"] == {"app": "web", **OURS}
+
+
+async def test_what_its_owner_selects_by_meanwhile_stays(world: World) -> None:
+    await serve(world)
+    rollout = await with_stable(world)
+    await world.workloads.ensure_services(rollout, spec())
+    await world.edit(SERVICES, "web", {"spec": {"selector": {"track": "stable"}}})
+    await world.workloads.ensure_services(rollout, spec())
+    live = await world.get(SERVICES, "web")
+    assert live["spec"]["selector"] == {"app": "web", "track": "stable", **OURS}
