@@ -243,6 +243,24 @@ async def test_a_route_that_is_taken_away_stops_the_canary_until_it_is_back(bed:
     await release.until(lambda status: condition(status, "Stalled")["status"] != "True")
 
 
+async def test_a_revert_ends_the_trial_although_it_names_another_virtual_service(
+    bed: Bed,
+) -> None:
+    release = await serving(bed, **LONG)
+    other = shop(release.namespace)
+    other["metadata"]["name"] = "new"
+    await release.bed.client.create(VIRTUAL_SERVICES, other, release.namespace)
+    await release.apply(template=template("v2"))
+    await until_split(release, 80, 20)
+    renamed = {"istio": {"virtualService": {"name": "new", "routes": ["pages"]}}}
+    await release.apply(template=template("v1"), traffic=renamed)
+    await until_split(release, 100, 0)
+    status = await release.until(
+        lambda status: [loan["name"] for loan in status.get("borrowed", ())] == ["new"]
+    )
+    assert "canaryRevision" not in status
+
+
 async def test_a_rollout_that_is_deleted_in_the_middle_gives_the_weights_back(bed: Bed) -> None:
     release = await serving(bed, **LONG)
     before = await get(release)
