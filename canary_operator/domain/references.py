@@ -34,7 +34,7 @@ def check_reference(
     Raises:
         InvalidSpecError: says what to do instead.
     """
-    wanted, before = _reference_of(settings), _reference_of(recorded)
+    wanted, before = reference_of(settings), reference_of(recorded)
     if wanted == before:
         return
     check_share_ends("spec.traffic.istio.virtualService", revision, status)
@@ -68,7 +68,7 @@ def where_the_share_is(spec: RolloutSpec, revision: str, status: RolloutStatus) 
     return spec.model_copy(update={"traffic": traffic})
 
 
-def _reference_of(settings: Mapping[str, Any]) -> Any:
+def reference_of(settings: Mapping[str, Any]) -> Any:
     """Return what the settings say of a VirtualService of the user's, as written."""
     found: Any = settings
     for field in ("traffic", "istio", "virtualService"):

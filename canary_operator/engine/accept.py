@@ -213,8 +213,11 @@ class Acceptor:
             await self._ports.workloads.try_autoscaler(rollout, spec)
 
     def _splits(self, rollout: Rollout) -> bool:
+        """Whether a router has an object by what was accepted last, or a canary is under way."""
         under_way = rollout.status.get("canaryRevision") is not None
-        return under_way or self._ports.router.state(rollout).exists
+        accepted = None if under_way else self.last_accepted(rollout)
+        spec = accepted.spec if accepted is not None else None
+        return under_way or self._ports.router.state(rollout, spec).exists
 
     def _fall_back(self, rollout: Rollout, known: _Remembered) -> Acceptance:
         wanted = self.last_accepted(rollout)

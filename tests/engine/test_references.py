@@ -167,3 +167,29 @@ async def test_another_is_refused_while_the_canary_would_keep_its_share(
     assert f"spec.traffic.istio.virtualService may not change {words}" in problem(driver)
     assert routes.weights == {"shop": weight}
     assert driver.status.canary_revision == V2
+
+
+async def test_what_was_accepted_last_says_whether_requests_are_split_after_a_restart(
+    driver: Driver, routes: Routes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.world.edit(template=template("v1"))
+    await until(driver, Phase.STABLE)
+    asked: list[str] = []
+    state = memory._Router.state
+
+    def listen(
+        router: memory._Router, rollout: Rollout, spec: RolloutSpec | None = None
+    ) -> RouteState:
+        if spec is not None:
+            asked.append(name_of(spec))
+            return state(router, rollout, spec)
+        return RouteState()  # as where no rollout was looked at yet
+
+    monkeypatch.setattr(memory._Router, "state", listen)
+    driver.start()
+    queries = [{"name": "errors", "query": {"promql": "sum(errors)", "max": 1}}]
+    driver.world.edit(traffic={"replicas": {"rounding": "Up"}}, analysis={"metrics": queries})
+    await driver.work()
+    assert "spec.traffic may not change from istio to replicas" in problem(driver)
+    assert set(asked) == {"shop"}
+    assert routes.weights == {"shop": 0}
