@@ -1,6 +1,6 @@
 """A spec that ends a trial is followed, whatever VirtualService it names."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ class Routes:
     """With the weight that was left in it."""
     away: bool = False
 
-    async def give_back(self, rollout: Rollout, loan: Loan) -> bool:
+    async def give_back(self, rollout: Rollout, loan: Loan, kept: Collection[Loan] = ()) -> bool:
         left = self.weights.pop(loan.name, 0)
         self.given_back.append((loan.name, left))
         return True
