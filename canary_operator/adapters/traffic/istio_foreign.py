@@ -1,6 +1,6 @@
 """VirtualServices of users, as rollouts split them: read from the cache, patched in place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from canary_operator.adapters.cluster.cache import Caches, Held
@@ -123,11 +123,18 @@ class RouteLender:
         """Remember where to write."""
         self._routes = ForeignRoutes(client, caches, cluster_domain)
 
-    async def give_back(self, rollout: Rollout, loan: Loan) -> bool:
-        """Give all requests of a route to stable, and take our mark away."""
+    async def give_back(self, rollout: Rollout, loan: Loan, kept: Collection[Loan] = ()) -> bool:
+        """Give all requests of a route to stable, and take our mark away with the last route."""
         routes = (loan.part,) if loan.part is not None else ()
         wish = self._routes.wish(rollout.key, loan.name, routes)
-        nothing = RouteTarget(0)
-        return await self._routes.change(
-            wish, lambda seen: operations_for(wish, rollout.key, seen, nothing)
-        )
+        is_last = (loan.kind, loan.name) not in {(one.kind, one.name) for one in kept}
+
+        def operations(seen: dict[str, Any]) -> list[Operation]:
+            changes = weight_operations(wish.find(seen["spec"]).splits, 0)
+            return [*changes, *_unmark(rollout.key, seen)] if is_last else changes
+
+        return await self._routes.change(wish, operations)
+
+
+def _unmark(key: Key, seen: dict[str, Any]) -> list[Operation]:
+    return mark_operations(key.name, seen["metadata"]["annotations"], RouteTarget(0))

@@ -355,6 +355,26 @@ async def test_loans_are_given_back_once_with_their_mark(
     assert not await lender.give_back(rollout, loans[0])
 
 
+async def test_the_mark_stays_while_another_route_of_the_same_object_is_kept(
+    world: World, router: ReferencedRouter, lender: RouteLender
+) -> None:
+    await create(world, shop(world.namespace, PRIMARY, {**PRIMARY, "name": "second"}))
+    given = spec("primary", "second")
+    rollout = await used(world, router, given)
+    await router.set(rollout, given, RouteTarget(20))
+    first, second = (
+        Loan(kind="VirtualService", name="shop", part=one) for one in given_routes(given)
+    )
+    await router.set(rollout, spec("second"), RouteTarget(0, "r2", Reason.ABORTED))
+    assert await lender.give_back(rollout, first, [second])
+    after = await world.get(VIRTUAL_SERVICES, "shop")
+    assert weights(after)["primary"] == [100, 0]
+    assert after["metadata"]["annotations"] == {MARK: "r2/Aborted"}
+    elsewhere = Loan(kind="VirtualService", name="other", part="second")
+    assert await lender.give_back(rollout, second, [elsewhere])
+    assert "annotations" not in (await world.get(VIRTUAL_SERVICES, "shop"))["metadata"]
+
+
 async def test_a_loan_whose_object_is_gone_unseen_counts_as_given_back(
     world: World, router: ReferencedRouter, lender: RouteLender
 ) -> None:
