@@ -185,6 +185,70 @@ async def test_a_load_that_grows_on_trial_lifts_the_next_floor() -> None:
     assert floors(driver.world) == (13, 7)
 
 
+async def test_a_load_that_only_stable_shows_lifts_the_next_floor() -> None:
+    driver = await on_trial(5, pods=4)
+    await decide(driver, stable=19)  # five times the load: one canary pod is enough for 5 %
+    assert driver.status.full_load == 4, "only when a raise is due: it may end again"
+    await at_weight(driver, 20)
+    assert driver.status.full_load == 20, "19 pods for 95 %"
+    assert floors(driver.world) == (20, 4)
+
+
+ONE_STEP = {"steps": [{"weight": 100, "hold": "60s"}]}
+
+
+async def test_a_load_that_grows_in_the_last_step_is_known_before_stable_takes_it_back() -> None:
+    strategy = spec()["strategy"] | ONE_STEP
+    driver = await on_trial(100, pods=4, strategy=strategy)
+    await decide(driver, canary=16)
+    driver.world.pod_start = timedelta(seconds=3)
+    await until(driver, lambda: driver.status.phase is Phase.PROMOTING)
+    await driver.work()
+    assert floors(driver.world)[0] == 16
+    await until(driver, lambda: driver.status.phase is Phase.STABLE)
+    assert driver.world.deployments["stable"].replicas == 16
+
+
+async def test_a_load_that_grows_while_a_person_is_waited_for_is_there_after_an_abort() -> None:
+    strategy = spec()["strategy"] | ONE_STEP | {"promotion": "Manual"}
+    driver = await on_trial(100, pods=4, strategy=strategy)
+    await until(driver, lambda: driver.status.phase is Phase.PAUSED)
+    await decide(driver, canary=16)
+    assert floors(driver.world)[0] == 16
+    driver.world.ask("abort")
+    await driver.work()
+    assert floors(driver.world)[0] == 16
+
+
+async def test_a_load_that_grows_while_promoting_is_waited_for() -> None:
+    strategy = spec()["strategy"] | ONE_STEP
+    driver = await on_trial(100, pods=4, strategy=strategy)
+    driver.world.pod_start = timedelta(seconds=20)
+    await until(driver, lambda: driver.status.phase is Phase.PROMOTING)
+    await decide(driver, canary=12)
+    assert floors(driver.world)[0] == 12
+    await until(driver, lambda: driver.status.phase is Phase.STABLE)
+    assert driver.world.deployments["stable"].replicas == 12
+
+
+async def test_a_metric_that_no_share_divides_does_not_make_the_load_grow() -> None:
+    queue = {"type": "External", "external": {"metric": {"name": "queue"}}}
+    steps = [{"weight": weight, "hold": "10s"} for weight in (5, 20, 40, 60, 80)]
+    driver = await begun(
+        strategy=spec()["strategy"] | {"steps": steps},
+        autoscaling={"maxReplicas": 100, "metrics": [queue]},
+    )
+    await decide(driver, stable=10)
+    driver.world.edit(template=template("v2"))
+    await driver.work()
+    for weight in (5, 20, 40, 60, 80):
+        await at_weight(driver, weight)
+        await decide(driver, stable=10, canary=10)  # each wants all pods for the queue
+        assert driver.status.full_load == 10
+    await until(driver, lambda: driver.status.phase is Phase.STABLE)
+    assert sizes(driver.world)[0] == 10
+
+
 async def test_both_versions_scale_down_when_the_load_ends_whatever_the_weight() -> None:
     for weight in (5, 20, 50):
         driver = await on_trial(weight, pods=4)
