@@ -7,7 +7,7 @@ back. Above its floor each follows its own load.
 
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, UNDER_WAY, Phase
 from canary_operator.domain.situation import Situation, full_load
-from canary_operator.domain.steps import next_raise, scale_down_at, step_is_done
+from canary_operator.domain.steps import full_weight, next_raise, scale_down_at, step_is_done
 
 _ALL = 100
 
@@ -19,7 +19,8 @@ def stable_floor(at: Situation) -> int:
     """Return the pods below which stable must not go: `replicas`, or its autoscaler's floor.
 
     Before it takes all traffic back it needs the pods for that, and keeps them until proxies have
-    followed. Only while the canary climbs may the spec leave stable to its autoscaler.
+    followed. Only while the canary has its share may the spec leave stable to its autoscaler: what a
+    canary lost, or never had, stable serves.
     """
     scaling = at.spec.autoscaling
     if scaling is None:
@@ -27,7 +28,7 @@ def stable_floor(at: Situation) -> int:
     if place := place_to_take(at):
         return min(max(scaling.min_replicas, place), scaling.max_replicas)
     takes_back = at.status.phase in UNDER_WAY or _drains(at)
-    if at.status.phase in IN_STEPS and scaling.capacity.stable_floor == "HPA":
+    if at.status.phase in IN_STEPS and scaling.capacity.stable_floor == "HPA" and full_weight(at):
         takes_back = False
     known = (at.status.full_load or 0) if takes_back else 0
     return min(max(scaling.min_replicas, known), scaling.max_replicas)

@@ -124,6 +124,30 @@ async def test_stable_may_be_left_to_its_autoscaler() -> None:
     assert floors(driver.world) == (4, 5)
 
 
+async def test_traffic_that_comes_back_within_the_steps_finds_the_pods_for_it() -> None:
+    left = {"capacity": {"stableFloor": "HPA"}}
+    driver = await on_trial(50, pods=10, autoscaling=left)
+    await decide(driver, stable=5)
+    driver.world.broken.add(V2)
+    for pod in driver.world.deployments["canary"].pods:
+        pod.available = False
+    await driver.work()
+    assert driver.world.route.weight == 0
+    assert floors(driver.world)[0] == 10, "the canary lost all of its pods"
+
+
+async def test_a_newer_template_gives_stable_the_pods_for_all_traffic() -> None:
+    left = {"capacity": {"stableFloor": "HPA"}}
+    driver = await on_trial(50, pods=10, autoscaling=left)
+    await decide(driver, stable=5)
+    driver.world.edit(template=template("v3"))
+    await driver.work()
+    assert driver.world.route.weight == 0
+    assert floors(driver.world)[0] == 10
+    await at_weight(driver, 5)
+    assert floors(driver.world)[0] == 4, "again its autoscaler's"
+
+
 @pytest.mark.parametrize("floor", ["Baseline", "HPA"])
 async def test_stable_gets_the_pods_of_the_full_load_before_it_takes_all_traffic(
     floor: str,
