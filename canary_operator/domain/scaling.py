@@ -5,11 +5,18 @@ the canary's is lifted before the weight is, and stable's stays where it is enou
 back. Above its floor each follows its own load.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, UNDER_WAY, Phase
 from canary_operator.domain.situation import Situation, full_load
-from canary_operator.domain.steps import full_weight, next_raise, scale_down_at, step_is_done
+from canary_operator.domain.spec.policy import Part
+from canary_operator.domain.steps import full_weight, next_raise, step_is_done
 
 _ALL = 100
+
+_USUAL_WINDOW = timedelta(minutes=5)
+"""As in Kubernetes, where `behavior` says nothing."""
 
 _OF_PODS = frozenset({"Resource", "ContainerResource", "Pods"})
 """Types of metrics that are measured at the pods of one version."""
@@ -18,8 +25,8 @@ _OF_PODS = frozenset({"Resource", "ContainerResource", "Pods"})
 def stable_floor(at: Situation) -> int:
     """Return the pods below which stable must not go: `replicas`, or its autoscaler's floor.
 
-    Before it takes all traffic back it needs the pods for that, and keeps them until proxies have
-    followed. Only while the canary has its share may the spec leave stable to its autoscaler: what a
+    Before it takes all traffic back it needs the pods for that, and keeps them until its autoscaler
+    has seen that traffic. Only while the canary has its share may the spec leave stable to its autoscaler: what a
     canary lost, or never had, stable serves.
     """
     scaling = at.spec.autoscaling
@@ -27,10 +34,11 @@ def stable_floor(at: Situation) -> int:
         return at.spec.replicas
     if place := place_to_take(at):
         return min(max(scaling.min_replicas, place), scaling.max_replicas)
-    takes_back = at.status.phase in UNDER_WAY or _drains(at)
+    known = _unseen(at)
+    if at.status.phase in UNDER_WAY:
+        known = max(known, at.status.full_load or 0)
     if at.status.phase in IN_STEPS and scaling.capacity.stable_floor == "HPA" and full_weight(at):
-        takes_back = False
-    known = (at.status.full_load or 0) if takes_back else 0
+        known = 0
     return min(max(scaling.min_replicas, known), scaling.max_replicas)
 
 
@@ -64,8 +72,7 @@ def load_at_start(at: Situation) -> int | None:
     """
     if at.spec.autoscaling is None:
         return None
-    recent = (at.status.full_load or 0) if _drains(at) else 0
-    return max(full_load(at), min(recent, at.spec.autoscaling.max_replicas))
+    return max(full_load(at), min(_unseen(at), at.spec.autoscaling.max_replicas))
 
 
 def load_seen(at: Situation) -> int | None:
@@ -127,7 +134,34 @@ def _follows_share(at: Situation) -> bool:
     return all(one.get("type") in _OF_PODS for one in metrics)
 
 
-def _drains(at: Situation) -> bool:
-    """Whether the canary lost its traffic a moment ago."""
-    ends = scale_down_at(at)
-    return ends is not None and at.now < ends
+def floor_falls_at(at: Situation) -> Sequence[datetime]:
+    """Return until when pods are kept for traffic that stable's autoscaler has not seen yet.
+
+    An autoscaler goes down to the largest number that it thought enough within its window, whatever
+    its floor was: a floor that falls before is followed at once.
+    """
+    return [until for until, _ in _kept_until(at)]
+
+
+def _kept_until(at: Situation) -> Iterator[tuple[datetime, int]]:
+    """Yield until when how many pods are kept for what came to stable."""
+    scaling, off, workload = at.spec.autoscaling, at.status.traffic_off_at, at.status.workload
+    if scaling is None:
+        return
+    window = _window(scaling.behavior)
+    if off is not None:
+        yield off + max(window, at.spec.strategy.scale_down_delay), at.status.full_load or 0
+    if workload is not None and workload.scaled_down_at is not None:
+        yield workload.scaled_down_at + window, workload.replicas
+
+
+def _window(behavior: Part) -> timedelta:
+    """Return how long an autoscaler remembers, before it scales down."""
+    down = (behavior or {}).get("scaleDown")
+    told = down.get("stabilizationWindowSeconds") if isinstance(down, Mapping) else None
+    return timedelta(seconds=told) if isinstance(told, int) else _USUAL_WINDOW
+
+
+def _unseen(at: Situation) -> int:
+    """Return the pods for what stable got a moment ago; 0 where its autoscaler has seen it."""
+    return max((pods for until, pods in _kept_until(at) if at.now < until), default=0)

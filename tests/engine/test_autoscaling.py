@@ -163,7 +163,7 @@ async def test_stable_gets_the_pods_of_the_full_load_before_it_takes_all_traffic
 
 
 @pytest.mark.parametrize("floor", ["Baseline", "HPA"])
-async def test_a_rollback_lifts_stables_floor_and_keeps_it_until_the_canary_has_gone(
+async def test_a_rollback_lifts_stables_floor_and_keeps_it_until_its_autoscaler_saw_all_traffic(
     floor: str,
 ) -> None:
     driver = await on_trial(50, pods=10, autoscaling={"capacity": {"stableFloor": floor}})
@@ -174,18 +174,37 @@ async def test_a_rollback_lifts_stables_floor_and_keeps_it_until_the_canary_has_
     assert floors(driver.world)[0] == 10
     await until(driver, lambda: driver.status.phase is Phase.ROLLED_BACK)
     await driver.work()
-    assert floors(driver.world) == (4, None)
     assert sizes(driver.world)[1] == 0
+    assert floors(driver.world) == (10, None)
+    began = driver.world.now
+    await until(driver, lambda: floors(driver.world) == (4, None))
+    assert timedelta(minutes=4) < driver.world.now - began <= timedelta(minutes=5)
 
 
-async def test_after_a_promotion_stables_floor_stays_until_the_canary_has_gone() -> None:
+@pytest.mark.parametrize(("window", "delay", "kept"), [(60, "5s", 60), (0, "45s", 45)])
+async def test_the_floor_stays_for_as_long_as_the_autoscaler_remembers(
+    window: int, delay: str, kept: int
+) -> None:
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": window}}
+    strategy = spec()["strategy"] | {"scaleDownDelay": delay}
+    driver = await on_trial(50, 10, strategy=strategy, autoscaling={"behavior": behavior})
+    driver.world.ask("abort")
+    await driver.work()
+    await driver.pass_time(kept - 1)
+    assert floors(driver.world)[0] == 10
+    await driver.pass_time(2)
+    assert floors(driver.world)[0] == 4
+
+
+async def test_after_a_promotion_stables_floor_stays_until_its_autoscaler_saw_all_traffic() -> None:
     driver = await on_trial(50, pods=10)
     await until(driver, lambda: driver.status.phase is Phase.STABLE)
     await decide(driver, stable=5)
     assert sizes(driver.world)[0] == 10, "its autoscaler has not seen all of the traffic yet"
     await driver.pass_time(31)
-    assert floors(driver.world) == (4, None)
     assert sizes(driver.world)[1] == 0
+    await driver.pass_time(270)
+    assert floors(driver.world) == (4, None)
     await decide(driver, stable=5)
     assert sizes(driver.world) == (5, 0)
 
