@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, UNDER_WAY, Phase
 from canary_operator.domain.situation import Situation, full_load
 from canary_operator.domain.spec.policy import Part
-from canary_operator.domain.steps import full_weight, next_raise, step_is_done
+from canary_operator.domain.steps import full_weight, next_raise, pause_reason, step_is_done
 
 _ALL = 100
 
@@ -79,15 +79,17 @@ def load_seen(at: Situation) -> int | None:
     """Return what the full load is known to take; None where there is nothing to know.
 
     It never falls during a trial. It grows with what either autoscaler asks for beyond its floor.
-    That is looked at where a step is done and while promoting: the floor stays as it is until
-    then, so what goes beyond it can be given up again when the load ends.
+    That is looked at where something is about to happen and while promoting: the floor stays as it
+    is until then, also while a person is waited for, so what goes beyond it is given up again when
+    the load ends.
     """
     scaling, known = at.spec.autoscaling, at.status.full_load
     if scaling is None or at.status.phase not in ON_TRIAL:
         return known if scaling is not None else None
     if known is None:  # autoscalers came while the canary was on trial
         return full_load(at)
-    due = at.status.phase is Phase.PROMOTING or step_is_done(at) or next_raise(at) is not None
+    goes_on = step_is_done(at) and pause_reason(at) is None
+    due = at.status.phase is Phase.PROMOTING or goes_on or next_raise(at) is not None
     shown = max(_shown_by_stable(at, known), _shown_by_canary(at)) if due else 0
     return max(known, min(shown, scaling.max_replicas))
 
