@@ -15,6 +15,7 @@ from canary_operator.adapters.traffic.istio_shares import (
     Operation,
     Wish,
     mark_operations,
+    taking_operations,
     weight_operations,
 )
 from canary_operator.domain.errors import ConflictError, RouterUnavailableError
@@ -113,7 +114,10 @@ def operations_for(
 ) -> list[Operation]:
     """Return what is to be changed in a VirtualService so that it says what `target` does."""
     marks = mark_operations(key.name, seen["metadata"]["annotations"], target)
-    return [*weight_operations(wish.find(seen["spec"]).splits, target.weight), *marks]
+    found = wish.find(seen["spec"])
+    if found.problem is None:
+        return [*weight_operations(found.splits, target.weight), *marks]
+    return [*taking_operations(found.leftovers), *marks]  # what is broken is told nothing but 0
 
 
 class RouteLender:
