@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from canary_operator.domain.errors import HostConflictError
+from canary_operator.domain.errors import InvalidRolloutError
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.situation import RouteState, Settings, TrackState
 from canary_operator.domain.spec import RolloutSpec
-from canary_operator.domain.target import RouteTarget, TrackTarget
+from canary_operator.domain.target import Bounds, ReferenceTarget, RouteTarget, TrackTarget
+from canary_operator.domain.workload import Reference, Template
 from canary_operator.engine.checks import Checks
 from canary_operator.engine.scheduler import Scheduler
 from canary_operator.engine.tick import Ticker
@@ -67,6 +68,14 @@ class Fleet:
         """Remove a request."""
         await self._of(rollout).rollouts.remove_request(rollout, value)
 
+    async def guard(self, rollout: Rollout) -> None:
+        """Keep it when it is deleted."""
+        await self._of(rollout).rollouts.guard(rollout)
+
+    async def release(self, rollout: Rollout) -> None:
+        """Let it go."""
+        await self._of(rollout).rollouts.release(rollout)
+
     def track(self, rollout: Rollout, track: str) -> TrackState:
         """Return a Deployment."""
         return self._of(rollout).workloads.track(rollout, track)
@@ -97,19 +106,52 @@ class Fleet:
         """Write a Deployment."""
         return await self._of(rollout).workloads.ensure_track(rollout, track, target, template)
 
-    async def ensure_services(self, rollout: Rollout, spec: RolloutSpec) -> bool:
+    async def ensure_services(
+        self, rollout: Rollout, spec: RolloutSpec, *, takes_over: bool = True
+    ) -> bool:
         """Write Services."""
-        return await self._of(rollout).workloads.ensure_services(rollout, spec)
+        workloads = self._of(rollout).workloads
+        return await workloads.ensure_services(rollout, spec, takes_over=takes_over)
 
-    def state(self, rollout: Rollout) -> RouteState:
+    async def try_autoscaler(self, rollout: Rollout, spec: RolloutSpec) -> None:
+        """Try autoscalers."""
+        await self._of(rollout).workloads.try_autoscaler(rollout, spec)
+
+    async def ensure_autoscaler(
+        self, rollout: Rollout, track: str, bounds: Bounds | None, spec: RolloutSpec
+    ) -> bool:
+        """Write an autoscaler."""
+        return await self._of(rollout).workloads.ensure_autoscaler(rollout, track, bounds, spec)
+
+    def reference(self, rollout: Rollout, name: str) -> Reference | None:
+        """Return a Deployment that pods are taken from."""
+        return self._of(rollout).workloads.reference(rollout, name)
+
+    async def follow(self, rollout: Rollout, name: str) -> Reference:
+        """Follow a Deployment that pods are taken from."""
+        return await self._of(rollout).workloads.follow(rollout, name)
+
+    async def means(self, rollout: Rollout, recorded: Template, seen: Template) -> bool:
+        """Compare two templates."""
+        return await self._of(rollout).workloads.means(rollout, recorded, seen)
+
+    async def ensure_reference(self, rollout: Rollout, target: ReferenceTarget) -> bool:
+        """Scale a Deployment that pods are taken from."""
+        return await self._of(rollout).workloads.ensure_reference(rollout, target)
+
+    def selected_by(self, rollout: Rollout) -> Mapping[str, str]:
+        """Return labels that pods need."""
+        return self._of(rollout).workloads.selected_by(rollout)
+
+    def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:
         """Return what the router was told."""
-        return self._of(rollout).router.state(rollout)
+        return self._of(rollout).router.state(rollout, spec)
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         """Check hosts."""
         await self._of(rollout).router.claim(rollout, spec)
 
-    def contested(self, rollout: Rollout, spec: RolloutSpec) -> HostConflictError | None:
+    def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:
         """Compare hosts."""
         return self._of(rollout).router.contested(rollout, spec)
 

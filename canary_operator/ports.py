@@ -267,8 +267,10 @@ class TrafficRouter(Protocol):
 class Lender(Protocol):
     """Gives back what rollouts borrowed, of one kind of objects."""
 
-    async def give_back(self, rollout: Rollout, loan: Loan) -> bool:
+    async def give_back(self, rollout: Rollout, loan: Loan, kept: Collection[Loan] = ()) -> bool:
         """Set the object of a loan back; return whether something was written.
+
+        What the object has for the loans that are `kept`, too, stays.
 
         An object that is gone has nothing to be set back. `rollout` may be about to be deleted, and
         is the only one of all writes that is done for it then.

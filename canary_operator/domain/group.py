@@ -1,4 +1,4 @@
-"""The group that a focused canary is for: it may not change while the canary has requests."""
+"""Whose requests a canary gets a share of: that may not change while it keeps some."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,13 @@ from canary_operator.domain.phase import Phase
 from canary_operator.domain.status import RolloutStatus
 
 _ON_STEPS = (
-    "it would get other requests than those that its checks were about. Abort or promote it "
-    "before, or change spec.template as well, which begins at the first step."
+    "while a canary is on trial: it would get other requests than those that its checks were "
+    "about. Abort or promote it before, or change spec.template as well, which begins at the first "
+    "step."
 )
 _WAYS_ON: Mapping[Phase | None, str] = {
-    Phase.PROGRESSING: f"while a canary is on trial: {_ON_STEPS}",
-    Phase.PAUSED: f"while a canary is on trial: {_ON_STEPS}",
+    Phase.PROGRESSING: _ON_STEPS,
+    Phase.PAUSED: _ON_STEPS,
     Phase.PROMOTING: (
         "while a canary is promoted: it keeps its share until stable is updated. The new spec is "
         "followed after that; to have it sooner, abort."
@@ -42,12 +43,26 @@ def check_group(
     Raises:
         TrialUnderWayError: says what to do instead.
     """
-    if _keeps_requests(revision, status) and _match_of(settings) != _match_of(on_trial):
-        way_on = _WAYS_ON[status.phase]
-        raise TrialUnderWayError(f"spec.strategy.match may not change {way_on}")
+    if _match_of(settings) != _match_of(on_trial):
+        check_share_ends("spec.strategy.match", revision, status)
 
 
-def _keeps_requests(revision: str, status: RolloutStatus) -> bool:
+def check_share_ends(field: str, revision: str, status: RolloutStatus) -> None:
+    """Refuse another value of `field` where a canary would keep its share of other requests.
+
+    Args:
+        field: What is to change; it says whose requests are split.
+        revision: Of the wanted spec.
+        status: What is recorded.
+
+    Raises:
+        TrialUnderWayError: says what to do instead.
+    """
+    if keeps_share(revision, status):
+        raise TrialUnderWayError(f"{field} may not change {_WAYS_ON[status.phase]}")
+
+
+def keeps_share(revision: str, status: RolloutStatus) -> bool:
     """Whether a canary would keep its share under the wanted spec.
 
     On its steps it loses that to any other revision at once; while it is promoted only stable's

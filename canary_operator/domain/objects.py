@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from canary_operator.domain.revision import revision_of
 from canary_operator.domain.spec.autoscaling import Autoscaling
 from canary_operator.domain.spec.schema import plain
 from canary_operator.domain.spec.service import ServicePort
@@ -24,6 +25,9 @@ TRACK_LABEL = f"{GROUP}/track"
 REVISION = f"{GROUP}/revision"
 """Annotation of a Deployment and label of its pods: which template they were made from."""
 SETTINGS_ANNOTATION = f"{GROUP}/settings"
+SCALING_ANNOTATION = f"{GROUP}/scaling"
+"""Which `metrics` and `behavior` an autoscaler was given. What is left out of them shows nowhere
+else: the API server fills it in, and an apply that does not follow takes nothing away."""
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "canary-operator"
 
@@ -142,10 +146,11 @@ def autoscaler(
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
     metrics = {"metrics": without_nulls(plain(scaling.metrics))} if scaling.metrics else {}
     behavior = {"behavior": without_nulls(plain(scaling.behavior))} if scaling.behavior else {}
+    given = {SCALING_ANNOTATION: revision_of({**metrics, **behavior})}
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": metadata(owner, name, labels={TRACK_LABEL: track}),
+        "metadata": metadata(owner, name, labels={TRACK_LABEL: track}, annotations=given),
         "spec": {
             "scaleTargetRef": target,
             "minReplicas": least,

@@ -3,31 +3,41 @@
 from collections.abc import Mapping
 from typing import Any
 
-from canary_operator.domain.errors import InvalidSpecError, TrialUnderWayError
+from canary_operator.domain.errors import InvalidSpecError
+from canary_operator.domain.group import check_share_ends, keeps_share
+from canary_operator.domain.loans import VIRTUAL_SERVICE, loans_of
+from canary_operator.domain.phase import Phase
+from canary_operator.domain.spec import IstioTraffic, RolloutSpec, VirtualServiceReference
+from canary_operator.domain.status import RolloutStatus
 
 
 def check_reference(
-    settings: Mapping[str, Any], recorded: Mapping[str, Any], *, splits: bool, under_way: bool
+    settings: Mapping[str, Any],
+    revision: str,
+    status: RolloutStatus,
+    recorded: Mapping[str, Any],
+    *,
+    splits: bool,
 ) -> None:
-    """Refuse another VirtualService where the requests are split in the one before.
+    """Refuse another VirtualService while a canary keeps its share in the one before.
+
+    A spec that ends the trial is never refused for it: a version that somebody takes back must not
+    go on because the same edit names another VirtualService.
 
     Args:
         settings: Of the wanted spec, as written.
-        recorded: Those of the newest record.
+        revision: Of the wanted spec.
+        status: What is recorded.
+        recorded: Settings of the newest record.
         splits: Whether a router has an object, or a canary is under way.
-        under_way: Whether a canary is under way.
 
     Raises:
         InvalidSpecError: says what to do instead.
     """
-    wanted, before = _reference_of(settings), _reference_of(recorded)
+    wanted, before = reference_of(settings), reference_of(recorded)
     if wanted == before:
         return
-    if under_way:
-        raise TrialUnderWayError(
-            "spec.traffic.istio.virtualService may not change while a canary is under way: its "
-            "requests are split in the one before. Abort or promote it first."
-        )
+    check_share_ends("spec.traffic.istio.virtualService", revision, status)
     if splits and before is None:
         raise InvalidSpecError(
             "spec.traffic.istio.virtualService may not be added: the VirtualService that the "
@@ -36,7 +46,29 @@ def check_reference(
         )
 
 
-def _reference_of(settings: Mapping[str, Any]) -> Any:
+def where_the_share_is(spec: RolloutSpec, revision: str, status: RolloutStatus) -> RolloutSpec:
+    """Return the spec with the VirtualService in which a share that ends is still split.
+
+    The one that the spec names is followed as soon as the canary's weight in this one is 0. Which
+    it is stands in the status, as what was borrowed last.
+    """
+    ends = status.phase is Phase.ROLLING_BACK or not keeps_share(revision, status)
+    borrowed = [loan for loan in status.borrowed or () if loan.kind == VIRTUAL_SERVICE]
+    if not status.weight or not ends or not borrowed:
+        return spec
+    name = borrowed[-1].name
+    parts = tuple(loan.part for loan in borrowed if loan.name == name)
+    wanted = {(loan.name, loan.part) for loan in loans_of(spec) if loan.kind == VIRTUAL_SERVICE}
+    if wanted == {(name, part) for part in parts}:
+        return spec
+    routes = tuple(part for part in parts if part is not None)
+    reference = VirtualServiceReference(name=name, routes=routes)
+    istio = (spec.traffic.istio or IstioTraffic()).model_copy(update={"virtual_service": reference})
+    traffic = spec.traffic.model_copy(update={"istio": istio, "replicas": None})
+    return spec.model_copy(update={"traffic": traffic})
+
+
+def reference_of(settings: Mapping[str, Any]) -> Any:
     """Return what the settings say of a VirtualService of the user's, as written."""
     found: Any = settings
     for field in ("traffic", "istio", "virtualService"):

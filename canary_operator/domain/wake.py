@@ -6,6 +6,7 @@ from datetime import datetime
 from canary_operator.domain.facts import PROGRESS_GRAIN
 from canary_operator.domain.looks import next_check_at
 from canary_operator.domain.phase import IN_STEPS
+from canary_operator.domain.scaling import floor_falls_at
 from canary_operator.domain.situation import Situation
 from canary_operator.domain.steps import (
     CAPACITY_PATIENCE,
@@ -36,5 +37,6 @@ def _moments(at: Situation) -> Iterator[datetime]:
         attempt.short_of_pods_since + CAPACITY_PATIENCE if attempt.short_of_pods_since else None,
     )
     yield from (moment for moment in candidates if moment is not None)
+    yield from floor_falls_at(at)
     if status.progressed_at and status.phase in IN_STEPS:
         yield status.progressed_at + at.spec.strategy.progress_deadline / PROGRESS_GRAIN

@@ -33,7 +33,7 @@ from canary_operator.domain.errors import (
 from canary_operator.domain.group import check_group
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.references import check_reference
+from canary_operator.domain.references import check_reference, where_the_share_is
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.situation import Problem, Settings, Wanted
 from canary_operator.domain.spec import RolloutSpec
@@ -117,6 +117,10 @@ class Acceptor:
         return self._fall_back(rollout, known)
 
     def _in_force(self, rollout: Rollout, wanted: Wanted) -> Acceptance:
+        if rollout.status.get("weight"):
+            status = RolloutStatus.read(rollout.status)
+            spec = where_the_share_is(wanted.spec, wanted.revision, status)
+            wanted = replace(wanted, spec=spec)
         conflict = self._ports.router.contested(rollout, wanted.spec)
         return Acceptance(wanted, _quoted(conflict, heals=True) if conflict else None)
 
@@ -178,8 +182,7 @@ class Acceptor:
             splits = self._splits(rollout)
             check_router(spec, newest.settings, splits=splits)
             status = RolloutStatus.read(rollout.status)
-            under_way = status.canary_revision is not None
-            check_reference(settings, newest.settings, splits=splits, under_way=under_way)
+            check_reference(settings, revision, status, newest.settings, splits=splits)
             on_trial = _record_of(records, status.canary_revision) or newest
             check_group(settings, revision, status, on_trial.settings)
         stable = _record_of(records, rollout.status.get("stableRevision"))
@@ -210,15 +213,19 @@ class Acceptor:
             await self._ports.workloads.try_autoscaler(rollout, spec)
 
     def _splits(self, rollout: Rollout) -> bool:
+        """Whether a router has an object by what was accepted last, or a canary is under way."""
         under_way = rollout.status.get("canaryRevision") is not None
-        return under_way or self._ports.router.state(rollout).exists
+        accepted = None if under_way else self.last_accepted(rollout)
+        spec = accepted.spec if accepted is not None else None
+        return under_way or self._ports.router.state(rollout, spec).exists
 
     def _fall_back(self, rollout: Rollout, known: _Remembered) -> Acceptance:
         wanted = self.last_accepted(rollout)
-        problem = self._in_force(rollout, wanted).problem if wanted is not None else None
+        followed = self._in_force(rollout, wanted) if wanted is not None else Acceptance(None)
+        problem = followed.problem
         if known.error is not None:
             problem = _quoted(known.error, heals=known.retry_at is not None)
-        return Acceptance(wanted, problem, known.retry_at, asked=known.revision or None)
+        return Acceptance(followed.wanted, problem, known.retry_at, asked=known.revision or None)
 
     def last_accepted(self, rollout: Rollout) -> Wanted | None:
         """Return what was accepted last; None where nothing was."""

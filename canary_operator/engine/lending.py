@@ -1,7 +1,7 @@
 """What a rollout borrowed is given back: when it is not needed any more, and on deletion."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -84,8 +84,9 @@ class Lending:
         if at.wanted is None:
             return False
         borrowed = at.status.borrowed or ()
-        surplus = without(borrowed, loans_of(at.wanted.spec))
-        error = await self._give_back(rollout, surplus)
+        needed = loans_of(at.wanted.spec)
+        surplus = without(borrowed, needed)
+        error = await self._give_back(rollout, surplus, needed)
         if error is not None:
             return error
         if not surplus and (borrowed or not rollout.is_guarded):
@@ -126,24 +127,26 @@ class Lending:
         await self._explain(rollout, wanted, waiting, error)
         return self._clock() + pause
 
-    async def _give_back(self, rollout: Rollout, loans: Iterable[Loan]) -> WriteError | None:
+    async def _give_back(
+        self, rollout: Rollout, loans: Iterable[Loan], kept: Collection[Loan] = ()
+    ) -> WriteError | None:
         """Give back one after the other; what keeps one does not keep the others."""
         first: WriteError | None = None
         for loan in loans:
             try:
-                await self._give_back_one(rollout, loan)
+                await self._give_back_one(rollout, loan, kept)
             except (InvalidRolloutError, SurroundingsError) as error:
                 first = first or error
         return first
 
-    async def _give_back_one(self, rollout: Rollout, loan: Loan) -> None:
+    async def _give_back_one(self, rollout: Rollout, loan: Loan, kept: Collection[Loan]) -> None:
         lender = self._ports.lenders.get(loan.kind)
         if lender is None:
             raise UnavailableError(
                 f"This version of the operator does not know how to set {loan} back: it was "
                 "changed by a newer one."
             )
-        if await lender.give_back(rollout, loan):
+        if await lender.give_back(rollout, loan, kept):
             facts = {"rollout": str(rollout.key), "reason": Reason.RESTORED.value}
             logger.info("%s was set back.", loan, extra=facts)
             notice = Notice("Normal", Reason.RESTORED, f"{loan} was set back.")

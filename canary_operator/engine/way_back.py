@@ -1,6 +1,6 @@
 """Gives back the Deployment that stable took the place of, with the Service that led to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Protocol, assert_never
 
@@ -63,7 +63,12 @@ class WayBack:
         self._changed: dict[Key, datetime] = {}
         """When what leads to pods was changed last; a restart waits once more."""
 
-    async def give_back(self, rollout: Rollout, loan: Loan) -> bool:
+    async def give_back(
+        self,
+        rollout: Rollout,
+        loan: Loan,
+        kept: Collection[Loan] = (),  # noqa: ARG002 - it is the whole object
+    ) -> bool:
         """Go the way back as far as it is possible now; return whether something was written.
 
         Raises:

@@ -20,7 +20,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AUTOSCALERS = Resource("horizontalpodautoscalers", "autoscaling", "v2")
 TRACKS = ("stable", "canary")
-BOUNDS: dict[str, Any] = {"minReplicas": 2, "maxReplicas": 8}
+BOUNDS: dict[str, Any] = {
+    "minReplicas": 2,
+    "maxReplicas": 8,
+    "behavior": {"scaleDown": {"stabilizationWindowSeconds": 2}},
+}
 LOOK_SECONDS = 0.1
 STEPS: dict[str, Any] = {
     "steps": [{"weight": 20, "hold": "1s"}, {"weight": 50, "hold": "1s", "approval": True}],

@@ -203,6 +203,34 @@ async def test_a_rollback_takes_the_traffic_and_leaves_a_mark_in_one_write(bed: 
     assert split(await get(release)) == (100, 0)
 
 
+async def test_another_route_after_a_rollback_keeps_the_mark_and_blames_nobody(bed: Bed) -> None:
+    release = await serving(bed, **LONG)
+    body = shop(release.namespace)
+    body["spec"]["http"][2] = {**deepcopy(body["spec"]["http"][1]), "name": "rest"}
+    await release.bed.client.patch(
+        VIRTUAL_SERVICES,
+        "shop",
+        {"spec": body["spec"]},
+        release.namespace,
+        ctype=MERGE,
+        fieldManager="by-hand",
+    )
+    await release.apply(template=template("v2"))
+    await until_split(release, 80, 20)
+    await release.ask("abort")
+    await release.until_phase("RolledBack")
+    mark = (await get(release))["metadata"]["annotations"][MARK]
+    async with watching(release) as sight:
+        routes = {"name": "shop", "routes": ["rest"]}
+        await release.apply(traffic={"istio": {"virtualService": routes}})
+        await release.until(
+            lambda status: [loan["part"] for loan in status["borrowed"]] == ["rest"]
+        )
+        marks = [body["metadata"]["annotations"][MARK] for _, body in sight.told if body]
+    assert set(marks) == {mark}
+    assert "DriftRepaired" not in await release.event_reasons()
+
+
 async def test_what_gitops_applies_again_in_the_middle_is_repaired_at_once_and_told_once(
     bed: Bed,
 ) -> None:
@@ -307,6 +335,24 @@ async def test_a_rollback_waits_for_a_route_that_leaves_only_the_canary(bed: Bed
     await apply(release)
     await release.until(lambda status: status["phase"] == "RolledBack")
     assert split(await get(release)) == (100, 0)
+
+
+async def test_a_revert_ends_the_trial_although_it_names_another_virtual_service(
+    bed: Bed,
+) -> None:
+    release = await serving(bed, **LONG)
+    other = shop(release.namespace)
+    other["metadata"]["name"] = "new"
+    await release.bed.client.create(VIRTUAL_SERVICES, other, release.namespace)
+    await release.apply(template=template("v2"))
+    await until_split(release, 80, 20)
+    renamed = {"istio": {"virtualService": {"name": "new", "routes": ["pages"]}}}
+    await release.apply(template=template("v1"), traffic=renamed)
+    await until_split(release, 100, 0)
+    status = await release.until(
+        lambda status: [loan["name"] for loan in status.get("borrowed", ())] == ["new"]
+    )
+    assert "canaryRevision" not in status
 
 
 async def test_a_rollout_that_is_deleted_in_the_middle_gives_the_weights_back(bed: Bed) -> None:

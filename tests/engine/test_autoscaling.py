@@ -124,6 +124,30 @@ async def test_stable_may_be_left_to_its_autoscaler() -> None:
     assert floors(driver.world) == (4, 5)
 
 
+async def test_traffic_that_comes_back_within_the_steps_finds_the_pods_for_it() -> None:
+    left = {"capacity": {"stableFloor": "HPA"}}
+    driver = await on_trial(50, pods=10, autoscaling=left)
+    await decide(driver, stable=5)
+    driver.world.broken.add(V2)
+    for pod in driver.world.deployments["canary"].pods:
+        pod.available = False
+    await driver.work()
+    assert driver.world.route.weight == 0
+    assert floors(driver.world)[0] == 10, "the canary lost all of its pods"
+
+
+async def test_a_newer_template_gives_stable_the_pods_for_all_traffic() -> None:
+    left = {"capacity": {"stableFloor": "HPA"}}
+    driver = await on_trial(50, pods=10, autoscaling=left)
+    await decide(driver, stable=5)
+    driver.world.edit(template=template("v3"))
+    await driver.work()
+    assert driver.world.route.weight == 0
+    assert floors(driver.world)[0] == 10
+    await at_weight(driver, 5)
+    assert floors(driver.world)[0] == 4, "again its autoscaler's"
+
+
 @pytest.mark.parametrize("floor", ["Baseline", "HPA"])
 async def test_stable_gets_the_pods_of_the_full_load_before_it_takes_all_traffic(
     floor: str,
@@ -139,7 +163,7 @@ async def test_stable_gets_the_pods_of_the_full_load_before_it_takes_all_traffic
 
 
 @pytest.mark.parametrize("floor", ["Baseline", "HPA"])
-async def test_a_rollback_lifts_stables_floor_and_keeps_it_until_the_canary_has_gone(
+async def test_a_rollback_lifts_stables_floor_and_keeps_it_until_its_autoscaler_saw_all_traffic(
     floor: str,
 ) -> None:
     driver = await on_trial(50, pods=10, autoscaling={"capacity": {"stableFloor": floor}})
@@ -150,18 +174,37 @@ async def test_a_rollback_lifts_stables_floor_and_keeps_it_until_the_canary_has_
     assert floors(driver.world)[0] == 10
     await until(driver, lambda: driver.status.phase is Phase.ROLLED_BACK)
     await driver.work()
-    assert floors(driver.world) == (4, None)
     assert sizes(driver.world)[1] == 0
+    assert floors(driver.world) == (10, None)
+    began = driver.world.now
+    await until(driver, lambda: floors(driver.world) == (4, None))
+    assert timedelta(minutes=4) < driver.world.now - began <= timedelta(minutes=5)
 
 
-async def test_after_a_promotion_stables_floor_stays_until_the_canary_has_gone() -> None:
+@pytest.mark.parametrize(("window", "delay", "kept"), [(60, "5s", 60), (0, "45s", 45)])
+async def test_the_floor_stays_for_as_long_as_the_autoscaler_remembers(
+    window: int, delay: str, kept: int
+) -> None:
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": window}}
+    strategy = spec()["strategy"] | {"scaleDownDelay": delay}
+    driver = await on_trial(50, 10, strategy=strategy, autoscaling={"behavior": behavior})
+    driver.world.ask("abort")
+    await driver.work()
+    await driver.pass_time(kept - 1)
+    assert floors(driver.world)[0] == 10
+    await driver.pass_time(2)
+    assert floors(driver.world)[0] == 4
+
+
+async def test_after_a_promotion_stables_floor_stays_until_its_autoscaler_saw_all_traffic() -> None:
     driver = await on_trial(50, pods=10)
     await until(driver, lambda: driver.status.phase is Phase.STABLE)
     await decide(driver, stable=5)
     assert sizes(driver.world)[0] == 10, "its autoscaler has not seen all of the traffic yet"
     await driver.pass_time(31)
-    assert floors(driver.world) == (4, None)
     assert sizes(driver.world)[1] == 0
+    await driver.pass_time(270)
+    assert floors(driver.world) == (4, None)
     await decide(driver, stable=5)
     assert sizes(driver.world) == (5, 0)
 
@@ -183,6 +226,70 @@ async def test_a_load_that_grows_on_trial_lifts_the_next_floor() -> None:
     # 4 pods at 20 % speak of 20 pods, stable's 10 at 80 % of 13: the lower one counts.
     assert driver.status.full_load == 13
     assert floors(driver.world) == (13, 7)
+
+
+async def test_a_load_that_only_stable_shows_lifts_the_next_floor() -> None:
+    driver = await on_trial(5, pods=4)
+    await decide(driver, stable=19)  # five times the load: one canary pod is enough for 5 %
+    assert driver.status.full_load == 4, "only when a raise is due: it may end again"
+    await at_weight(driver, 20)
+    assert driver.status.full_load == 20, "19 pods for 95 %"
+    assert floors(driver.world) == (20, 4)
+
+
+ONE_STEP = {"steps": [{"weight": 100, "hold": "60s"}]}
+
+
+async def test_a_load_that_grows_in_the_last_step_is_known_before_stable_takes_it_back() -> None:
+    strategy = spec()["strategy"] | ONE_STEP
+    driver = await on_trial(100, pods=4, strategy=strategy)
+    await decide(driver, canary=16)
+    driver.world.pod_start = timedelta(seconds=3)
+    await until(driver, lambda: driver.status.phase is Phase.PROMOTING)
+    await driver.work()
+    assert floors(driver.world)[0] == 16
+    await until(driver, lambda: driver.status.phase is Phase.STABLE)
+    assert driver.world.deployments["stable"].replicas == 16
+
+
+async def test_a_load_that_grows_while_a_person_is_waited_for_is_there_after_an_abort() -> None:
+    strategy = spec()["strategy"] | ONE_STEP | {"promotion": "Manual"}
+    driver = await on_trial(100, pods=4, strategy=strategy)
+    await until(driver, lambda: driver.status.phase is Phase.PAUSED)
+    await decide(driver, canary=16)
+    assert floors(driver.world)[0] == 16
+    driver.world.ask("abort")
+    await driver.work()
+    assert floors(driver.world)[0] == 16
+
+
+async def test_a_load_that_grows_while_promoting_is_waited_for() -> None:
+    strategy = spec()["strategy"] | ONE_STEP
+    driver = await on_trial(100, pods=4, strategy=strategy)
+    driver.world.pod_start = timedelta(seconds=20)
+    await until(driver, lambda: driver.status.phase is Phase.PROMOTING)
+    await decide(driver, canary=12)
+    assert floors(driver.world)[0] == 12
+    await until(driver, lambda: driver.status.phase is Phase.STABLE)
+    assert driver.world.deployments["stable"].replicas == 12
+
+
+async def test_a_metric_that_no_share_divides_does_not_make_the_load_grow() -> None:
+    queue = {"type": "External", "external": {"metric": {"name": "queue"}}}
+    steps = [{"weight": weight, "hold": "10s"} for weight in (5, 20, 40, 60, 80)]
+    driver = await begun(
+        strategy=spec()["strategy"] | {"steps": steps},
+        autoscaling={"maxReplicas": 100, "metrics": [queue]},
+    )
+    await decide(driver, stable=10)
+    driver.world.edit(template=template("v2"))
+    await driver.work()
+    for weight in (5, 20, 40, 60, 80):
+        await at_weight(driver, weight)
+        await decide(driver, stable=10, canary=10)  # each wants all pods for the queue
+        assert driver.status.full_load == 10
+    await until(driver, lambda: driver.status.phase is Phase.STABLE)
+    assert sizes(driver.world)[0] == 10
 
 
 async def test_both_versions_scale_down_when_the_load_ends_whatever_the_weight() -> None:

@@ -1,6 +1,6 @@
 """What a rollout borrows is given back, and a deleted rollout stays until it was."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -28,7 +28,7 @@ class Toys:
     given_back: list[str] = field(default_factory=list)
     error: Exception | None = None
 
-    async def give_back(self, rollout: Rollout, loan: Loan) -> bool:
+    async def give_back(self, rollout: Rollout, loan: Loan, kept: Collection[Loan] = ()) -> bool:
         assert rollout.is_guarded
         if self.error is not None:
             raise self.error

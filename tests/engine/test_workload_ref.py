@@ -325,9 +325,11 @@ async def test_without_a_mesh_the_service_is_taken_when_stable_serves(world: Wor
 async def test_an_autoscaled_stable_comes_up_with_the_pods_of_the_deployment(world: World) -> None:
     world.spec = adopting(autoscaling={"minReplicas": 1, "maxReplicas": 10})
     seen = watch_over(world)
-    await adopted(world)
+    driver = await adopted(world)
     assert min(pods for _, pods in seen) == REPLICAS
     stable = world.autoscalers["stable"]
+    assert stable.least == REPLICAS, "its autoscaler has not seen the load yet"
+    await driver.pass_time(300)
     assert stable.least == 1, "from now on its load is its own"
     assert world.deployments["stable"].replicas == REPLICAS
 

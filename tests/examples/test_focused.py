@@ -102,9 +102,10 @@ class Shop:
 
     async def destinations(self) -> set[str]:
         """Return the Services that the route names."""
-        found = await self.cluster.client.get(VIRTUAL_SERVICES, NAME, NAMESPACE)
+        listed = await self.cluster.client.list(VIRTUAL_SERVICES, NAMESPACE)
         return {
             entry["destination"]["host"].partition(".")[0]
+            for found in listed["items"]
             for route in found["spec"]["http"]
             for entry in route["route"]
         }
@@ -157,7 +158,12 @@ async def test_half_of_one_company_meets_the_canary_and_nobody_else(tmp_path: Pa
 
         await shop.ask("promote")
         await shop.until("Stable", 0)
-        assert await shop.versions(*ACME, *OTHERS) == {"v2": ASKED}
+
+        async def nobody_meets_the_first() -> bool:
+            return await shop.versions(*ACME, *OTHERS) == {"v2": ASKED}
+
+        # The last pod of the first version answers until the proxies know that it ends.
+        await eventually(nobody_meets_the_first, PATIENCE_SECONDS)
         assert shop.failed == 0
 
 

@@ -198,7 +198,10 @@ def i4_floors_hold_what_may_come_back(at: Write) -> Iterator[Complaint]:
         if track.scaler and not 1 <= track.scaler.least <= track.scaler.most:
             yield f"a floor of {track.scaler.least} below {track.scaler.most} pods"
     under_way = status.phase in ON_TRIAL or status.phase is Phase.ROLLING_BACK
-    left = scaling.get("capacity") == {"stableFloor": "HPA"} and status.phase in IN_STEPS
+    attempt = at.after.attempt
+    whole = attempt is not None and 0 < (status.weight or 0) == attempt.step_weight
+    may_be_left = scaling.get("capacity") == {"stableFloor": "HPA"} and status.phase in IN_STEPS
+    left = may_be_left and whole
     floor = at.after.stable.scaler
     raised = at.before.stable.scaler == floor  # it was not what was written
     if under_way and not (left or raised) and floor and floor.least < load:

@@ -69,18 +69,22 @@ class ByRollout:
         self._port, self._ports, self._slow = port, ports, slow
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        def call(about: Key | Rollout, *rest: Any) -> Any:
+        def call(about: Key | Rollout, *rest: Any, **named: Any) -> Any:
             key = about if isinstance(about, Key) else about.key
             work = getattr(getattr(self._ports[key], self._port), method)
             slow = key in self._slow and asyncio.iscoroutinefunction(work)
-            return _late(work, about, *rest) if slow else work(about, *rest)
+            return (_late if slow else _at_once)(work, about, *rest, **named)
 
         return call
 
 
-async def _late(work: Callable[..., Any], *arguments: Any) -> Any:
+async def _late(work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     await asyncio.sleep(HANGS)
-    return await work(*arguments)
+    return await work(*arguments, **named)
+
+
+def _at_once(work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    return work(*arguments, **named)
 
 
 class Fleet(Silence):

@@ -7,7 +7,7 @@ Names and uids are interned: a rollout has about ten objects, which all name it 
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, Generic, TypeVar
@@ -94,7 +94,7 @@ class ObjectCache(Generic[Content]):
         self._concerns = concerns
         self._followers: defaultdict[Place, set[Key]] = defaultdict(set)
         """Rollouts that look at an object of somebody else."""
-        self._followed: dict[Key, Place] = {}
+        self._followed: dict[Key, frozenset[Place]] = {}
         self._listeners: list[Callable[[Key], None]] = []
         self._held: dict[Place, Held[Content]] = {}
         self._by_rollout: dict[Key, tuple[Held[Content], ...]] = {}
@@ -120,26 +120,26 @@ class ObjectCache(Generic[Content]):
         return held
 
     def of(self, key: Key) -> list[Held[Content]]:
-        """Return the objects that name `key` as their rollout, and the one that it follows."""
-        followed = self._held.get(self._followed[key]) if key in self._followed else None
-        others = (followed,) if followed is not None and followed.rollout != key else ()
-        return [*self._by_rollout.get(key, ()), *others]
+        """Return the objects that name `key` as their rollout, and those that it follows."""
+        places = sorted(self._followed.get(key, ()))
+        followed = [self._held[place] for place in places if place in self._held]
+        return [*self._by_rollout.get(key, ()), *(one for one in followed if one.rollout != key)]
 
-    def follow(self, key: Key, name: str | None) -> None:
-        """Have a rollout woken by what happens to an object of somebody else in its namespace.
+    def follow(self, key: Key, names: Iterable[str]) -> None:
+        """Have a rollout woken by what happens to objects of somebody else in its namespace.
 
-        Args:
-            key: The rollout.
-            name: The only object that it follows; None for none.
+        Those of `names` only, whatever it followed before.
         """
-        before = self._followed.pop(key, None)
-        if before is not None:
-            self._followers[before].discard(key)
-            if not self._followers[before]:
-                del self._followers[before]
-        if name is not None:
-            self._followed[key] = (key.namespace, name)
-            self._followers[key.namespace, name].add(key)
+        wanted = frozenset((key.namespace, name) for name in names)
+        before = self._followed.pop(key, frozenset())
+        for place in before - wanted:
+            self._followers[place].discard(key)
+            if not self._followers[place]:
+                del self._followers[place]
+        for place in wanted - before:
+            self._followers[place].add(key)
+        if wanted:
+            self._followed[key] = wanted
 
     def on_news(self, listener: Callable[[Key], None]) -> None:
         """Tell `listener` of every follower whose object changed, came or went."""

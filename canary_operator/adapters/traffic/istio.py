@@ -144,6 +144,10 @@ class IstioRouter:
         self._rivals.follow(contender)
         return self._conflict(contender)
 
+    def leave(self, rollout: Rollout) -> None:
+        """Take in that the spec in force names another router."""
+        self._rivals.leave(rollout.key)
+
     def _conflict(self, contender: Contender) -> HostConflictError | None:
         lost = self._rivals.lost(contender)
         if not lost:

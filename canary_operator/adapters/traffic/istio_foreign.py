@@ -1,6 +1,6 @@
 """VirtualServices of users, as rollouts split them: read from the cache, patched in place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from canary_operator.adapters.cluster.cache import Caches, Held
@@ -40,9 +40,19 @@ class ForeignRoutes:
         self._cache = caches.virtual_services
         self._domain = cluster_domain
 
-    def wish(self, key: Key, name: str, routes: tuple[str, ...]) -> Wish:
-        """Return which routes a rollout splits."""
-        return Wish(name, routes, destinations(key, self._domain), key.namespace, self._domain)
+    def wish(self, rollout: Rollout, name: str, routes: tuple[str, ...], told: int = 0) -> Wish:
+        """Return which routes a rollout splits.
+
+        Args:
+            rollout: Which one.
+            name: Of the VirtualService.
+            routes: Their names; none for the only one.
+            told: The canary's share that it was told last, which may not be recorded.
+        """
+        key, recorded = rollout.key, rollout.status.get("weight") or 0
+        hosts = destinations(key, self._domain)
+        shares = frozenset(share for share in (told, recorded) if share)
+        return Wish(name, routes, hosts, key.namespace, self._domain, shares)
 
     def seen(self, wish: Wish) -> dict[str, Any] | None:
         """Return a VirtualService as last seen: metadata and spec; not to be changed."""
@@ -114,10 +124,15 @@ def operations_for(
 ) -> list[Operation]:
     """Return what is to be changed in a VirtualService so that it says what `target` does."""
     marks = mark_operations(key.name, seen["metadata"]["annotations"], target)
+    return [*_weights(wish, seen, target.weight), *marks]
+
+
+def _weights(wish: Wish, seen: dict[str, Any], share: int) -> list[Operation]:
+    """What is broken is told nothing but 0, by whoever asks."""
     found = wish.find(seen["spec"])
     if found.problem is None:
-        return [*weight_operations(found.splits, target.weight), *marks]
-    return [*taking_operations(found.leftovers), *marks]  # what is broken is told nothing but 0
+        return weight_operations(found.splits, share)
+    return taking_operations(found.leftovers)
 
 
 class RouteLender:
@@ -127,11 +142,18 @@ class RouteLender:
         """Remember where to write."""
         self._routes = ForeignRoutes(client, caches, cluster_domain)
 
-    async def give_back(self, rollout: Rollout, loan: Loan) -> bool:
-        """Give all requests of a route to stable, and take our mark away."""
+    async def give_back(self, rollout: Rollout, loan: Loan, kept: Collection[Loan] = ()) -> bool:
+        """Give all requests of a route to stable, and take our mark away with the last route."""
         routes = (loan.part,) if loan.part is not None else ()
-        wish = self._routes.wish(rollout.key, loan.name, routes)
-        nothing = RouteTarget(0)
-        return await self._routes.change(
-            wish, lambda seen: operations_for(wish, rollout.key, seen, nothing)
-        )
+        wish = self._routes.wish(rollout, loan.name, routes)
+        is_last = (loan.kind, loan.name) not in {(one.kind, one.name) for one in kept}
+
+        def operations(seen: dict[str, Any]) -> list[Operation]:
+            changes = _weights(wish, seen, 0)
+            return [*changes, *_unmark(rollout.key, seen)] if is_last else changes
+
+        return await self._routes.change(wish, operations)
+
+
+def _unmark(key: Key, seen: dict[str, Any]) -> list[Operation]:
+    return mark_operations(key.name, seen["metadata"]["annotations"], RouteTarget(0))

@@ -5,7 +5,7 @@ anyway, and write a JSON Patch that the server takes only for what we read.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,7 @@ from canary_operator.domain.errors import (
     InvalidRolloutError,
     RouteMissingError,
 )
+from canary_operator.domain.references import reference_of
 from canary_operator.domain.situation import RouteState
 from canary_operator.domain.spec import RolloutSpec, VirtualServiceReference
 from canary_operator.domain.target import RouteTarget
@@ -75,6 +76,10 @@ class ReferencedRouter:
         self._policies = Policies(client, caches, cluster_domain)
         self._convergence = Convergence(time.monotonic)
         self._users: dict[Key, _User] = {}
+        self._told: dict[Key, int] = {}
+        """The weight that each was told last here; what is recorded may be ahead of it."""
+        self._losers: dict[Key, _User] = {}
+        """Rollouts that were refused, with what they asked for."""
         self._wake = wake
         caches.virtual_services.on_news(wake)
         caches.rollouts.on_removal(self._forget)
@@ -101,10 +106,13 @@ class ReferencedRouter:
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         """Check, before a spec is accepted, that what it names is there and nobody else's."""
         user = self._user(rollout, _reference(spec))
-        self._cache.follow(rollout.key, user.wish.name)
+        before = self._users.get(rollout.key, user)
+        self._cache.follow(rollout.key, {before.wish.name, user.wish.name})
         other = next((one for one in self._others(user) if one.collides_with(user)), None)
         if other is not None:
+            self._losers[rollout.key] = user
             raise _taken(user, other)
+        self._losers.pop(rollout.key, None)
         found = self._routes.find(user.wish)
         if found.problem is not None:
             raise RouteMissingError(found.problem)
@@ -113,15 +121,22 @@ class ReferencedRouter:
         """Return what keeps the routes from being split now, if anything."""
         user = self._user(rollout, _reference(spec))
         before = self._users.get(rollout.key)
+        self._users[rollout.key] = user
         if before != user:
-            self._users[rollout.key] = user
             self._wake_rivals_of(before, user)
-        self._cache.follow(rollout.key, user.wish.name)
+        self._cache.follow(rollout.key, {user.wish.name, *_asked(rollout)})
         first = self._first(user)
         if first is not None:
             return _taken(user, first)
         problem = self._routes.find(user.wish).problem
         return RouteMissingError(problem) if problem is not None else None
+
+    def leave(self, rollout: Rollout) -> None:
+        """Take in that the spec in force names no VirtualService; a refused one still may."""
+        gone = self._users.pop(rollout.key, None)
+        self._told.pop(rollout.key, None)
+        self._cache.follow(rollout.key, _asked(rollout))
+        self._wake_rivals_of(gone)
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
         """Give the canary the weight of `target`; return whether something was written.
@@ -167,6 +182,7 @@ class ReferencedRouter:
             return changes
 
         written = await self._routes.change(wish, operations)
+        self._told[key] = target.weight
         seen = self._routes.seen(wish)
         if written:
             self._convergence.written(place, told, told)
@@ -187,7 +203,8 @@ class ReferencedRouter:
         return self._user(rollout, reference) if reference is not None else None
 
     def _user(self, rollout: Rollout, reference: VirtualServiceReference) -> _User:
-        wish = self._routes.wish(rollout.key, reference.name, reference.routes)
+        told = self._told.get(rollout.key, 0)
+        wish = self._routes.wish(rollout, reference.name, reference.routes, told)
         return _User(rollout.key, wish, (rollout.created, rollout.uid))
 
     def _others(self, user: _User) -> list[_User]:
@@ -201,16 +218,26 @@ class ReferencedRouter:
 
     def _wake_rivals_of(self, *users: _User | None) -> None:
         for user in filter(None, users):
-            for other in self._others(user):
-                if other.collides_with(user):
+            for other in (*self._others(user), *self._losers.values()):
+                if other.key != user.key and other.collides_with(user):
                     self._wake(other.key)
 
     def _forget(self, place: Place) -> None:
         key = Key(*place)
         gone = self._users.pop(key, None)
-        self._cache.follow(key, None)
+        self._told.pop(key, None)
+        self._losers.pop(key, None)
+        self._cache.follow(key, ())
         self._convergence.forget(place)
         self._wake_rivals_of(gone)
+
+
+def _asked(rollout: Rollout) -> Iterator[str]:
+    """Yield which VirtualService the newest spec names, whether that is in force or refused."""
+    reference = reference_of(rollout.spec)
+    name = reference.get("name") if isinstance(reference, Mapping) else None
+    if isinstance(name, str):
+        yield name
 
 
 def _reference(spec: RolloutSpec) -> VirtualServiceReference:

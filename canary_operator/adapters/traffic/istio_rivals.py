@@ -71,6 +71,11 @@ class Rivals:
             self._by_claim[claim].add(contender.key)
         self._wake_all(affected - {contender.key})
 
+    def leave(self, key: Key) -> None:
+        """Take in that a rollout's spec in force claims nothing any more."""
+        if key in self._in_force:
+            self._rollout_is_gone((key.namespace, key.name))
+
     def lost(self, contender: Contender) -> dict[Claim, Key]:
         """Return which claims are left to somebody else, and to whom."""
         found: dict[Claim, Key] = {}

@@ -5,7 +5,7 @@ weights and our own annotation; so whatever else is written there stays, byte fo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from canary_operator.adapters.traffic.istio_claims import full_host
@@ -97,6 +97,9 @@ class Wish:
     hosts: Hosts
     namespace: str
     cluster_domain: str
+    told: frozenset[int] = field(default=frozenset(), compare=False)
+    """Shares above 0 that the canary may have, by what was told and what is recorded. Of several
+    routes of which none is named, one with such a share is ours; others are their owner's."""
 
     def find(self, spec: Mapping[str, Any] | None) -> Found:
         """Look for the routes in the spec of the VirtualService; None where there is none."""
@@ -114,7 +117,7 @@ class Wish:
         ]
         if not problems:
             return Found(splits)
-        left = tuple(self._leftovers(listed))
+        left = tuple(self._leftovers(listed, {index for index, _ in chosen}))
         stuck = [
             f"{_called(one.name)} leaves nobody to take the {one.weight} % of "
             f"{_short(self.hosts.canary)} from it"
@@ -123,18 +126,22 @@ class Wish:
         ]
         return Found(splits, self._words("; ".join([*problems, *stuck])), left)
 
-    def _leftovers(self, listed: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[Leftover]:
+    def _leftovers(
+        self, listed: Sequence[tuple[int, Mapping[str, Any]]], chosen: set[int]
+    ) -> Iterator[Leftover]:
         """Find what the canary may still get by the routes that are meant, as far as is known.
 
-        A route that is not there by its name may be there by another one. One that sends everything
-        to the canary was never split, unless it is just the one that is meant.
+        A route that is not there by its name may be there by another one, while a canary has a
+        share. One that sends everything to the canary was never split, unless just that is meant.
         """
         present = {one.get("name") for _, one in listed}
-        astray = not self.routes or not present.issuperset(self.routes)
+        astray = bool(self.told) and not present.issuperset(self.routes)
+        certain = bool(self.routes) or len(listed) == 1
         for index, route in listed:
-            meant = route.get("name") in self.routes if self.routes else len(listed) == 1
             found = leftover_in(index, route, self.hosts, self.namespace, self.cluster_domain)
-            if found is not None and (meant or (astray and not found.is_alone)):
+            if found is None or (index not in chosen and not astray):
+                continue
+            if not found.is_alone or (certain and index in chosen):
                 yield found
 
     def _words(self, what: str) -> str:
@@ -152,8 +159,8 @@ class Wish:
     ) -> tuple[Sequence[tuple[int, Mapping[str, Any]]], list[str]]:
         """Return the routes that are meant, and what is wrong with their names.
 
-        Where one of several is meant and nobody says which, it may be any: that is enough to take
-        requests from the canary in each, and for nothing else.
+        Where one of several is meant and nobody says which, requests can be taken from the canary
+        in the one that was split, and nothing else.
         """
         if self.routes:
             chosen = [(index, one) for index, one in listed if one.get("name") in self.routes]
@@ -166,7 +173,26 @@ class Wish:
             f"it has {len(listed)} HTTP routes, so spec.traffic.istio.virtualService.routes must "
             "name those to be split"
         )
-        return listed, [words]
+        return self._split_before(listed), [words]
+
+    def _split_before(
+        self, listed: Sequence[tuple[int, Mapping[str, Any]]]
+    ) -> Sequence[tuple[int, Mapping[str, Any]]]:
+        """Return the routes that have the canary's share.
+
+        At rest none is ours to change: what the canary gets in one is its owner's will. Nor where
+        one gives it nothing: its share was taken. Else, while a canary is on trial, all may be
+        ours, as it must not keep a share that nobody measures.
+        """
+        shares: dict[int, list[tuple[int, Mapping[str, Any]]]] = {}
+        for index, route in listed:
+            split = self._split(index, route)
+            if isinstance(split, Split):
+                shares.setdefault(split.canary.weight or 0, []).append((index, route))
+        if not self.told:
+            return []
+        ours = [route for share in self.told for route in shares.get(share, ())]
+        return ours or ([] if 0 in shares else listed)
 
     def _split(self, index: int, route: Mapping[str, Any]) -> Split | str:
         """Return the split of a route, or what keeps it from being one."""

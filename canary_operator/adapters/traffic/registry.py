@@ -1,6 +1,7 @@
 """Every kind of router, and the one that picks among them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from canary_operator.adapters.cluster.cache import Caches
 from canary_operator.adapters.cluster.client import Client
@@ -18,16 +19,27 @@ from canary_operator.ports import Key, Lender, Rollout, TrafficRouter
 DEFAULT_KIND = "istio"
 
 
+class RouterOfAKind(TrafficRouter, Protocol):
+    """A router that rollouts come to, and go from."""
+
+    def leave(self, rollout: Rollout) -> None:
+        """Take in that the spec in force names another router: it holds nothing here any more.
+
+        Called again and again; those that waited for what it held are woken.
+        """
+        ...
+
+
 Wake = Callable[[Key], None]
 """Has a rollout looked at again."""
-Build = Callable[[Client, Caches, Settings, Sequence[str], Wake], TrafficRouter]
+Build = Callable[[Client, Caches, Settings, Sequence[str], Wake], RouterOfAKind]
 """Makes a router from the client, the caches, the operator's settings, the namespaces that are
 watched (none means all), and what wakes a rollout."""
 
 
 def _istio(
     client: Client, caches: Caches, settings: Settings, namespaces: Sequence[str], wake: Wake
-) -> TrafficRouter:
+) -> RouterOfAKind:
     return IstioRouter(
         client,
         caches,
@@ -39,7 +51,7 @@ def _istio(
 
 def _referenced(
     client: Client, caches: Caches, settings: Settings, _: Sequence[str], wake: Wake
-) -> TrafficRouter:
+) -> RouterOfAKind:
     return ReferencedRouter(client, caches, cluster_domain=settings.cluster_domain, wake=wake)
 
 
@@ -72,7 +84,7 @@ def build_router(
 class RouterByKind:
     """Port `TrafficRouter`: hands on to the router that `spec.traffic` names."""
 
-    def __init__(self, routers: Mapping[str, TrafficRouter]) -> None:
+    def __init__(self, routers: Mapping[str, RouterOfAKind]) -> None:
         """Remember the routers by their field of `spec.traffic`; `istio` is the default."""
         self._routers = routers
 
@@ -91,7 +103,11 @@ class RouterByKind:
 
     def contested(self, rollout: Rollout, spec: RolloutSpec) -> InvalidRolloutError | None:
         """Return which host of the spec in force is left to another rollout, if one is."""
-        return self._chosen(spec).contested(rollout, spec)
+        chosen = self._chosen(spec)
+        for router in self._routers.values():
+            if router is not chosen:
+                router.leave(rollout)
+        return chosen.contested(rollout, spec)
 
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
         """Give the canary the weight of `target`; return whether something was written."""
@@ -101,7 +117,7 @@ class RouterByKind:
         """Whether the last `set` did all of it; else it goes on by itself and is repeated."""
         return all(router.is_finished(rollout) for router in self._routers.values())
 
-    def _chosen(self, spec: RolloutSpec) -> TrafficRouter:
+    def _chosen(self, spec: RolloutSpec) -> RouterOfAKind:
         given = (kind for kind in self._routers if _is_given(kind, spec))
         return self._routers[max(given, key=lambda kind: kind.count("."), default=DEFAULT_KIND)]
 

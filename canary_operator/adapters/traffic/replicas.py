@@ -71,6 +71,9 @@ class ReplicasRouter:
         """Return None: no host is routed."""
         return None
 
+    def leave(self, rollout: Rollout) -> None:
+        """Do nothing: nothing was kept of it."""
+
     async def set(self, rollout: Rollout, spec: RolloutSpec, target: RouteTarget) -> bool:
         """Open the Service to the canary's pods, or close it; return whether it was written."""
         wanted = _service(rollout, spec, target)

@@ -148,19 +148,24 @@ def test_followers_hear_of_the_object_of_somebody_else_and_of_no_other(
     cache.on_news(heard.append)
     front, back = Key("demo", "front"), Key("demo", "back")
     for key in (front, back):
-        cache.follow(key, "web-stable")
+        cache.follow(key, ["web-stable"])
     foreign = body(1, labels={}, ownerReferences=[])
     assert cache.saw("ADDED", foreign) is None
     assert heard == [back, front]
     assert [held.name for held in cache.of(front)] == ["web-stable"]
     cache.saw("MODIFIED", body(2, labels={}, ownerReferences=[]))
     assert heard == [back, front], "nothing that is kept has changed"
-    cache.follow(back, None)
+    cache.follow(back, [])
     cache.saw("DELETED", body(3, labels={}, ownerReferences=[]))
     assert heard == [back, front, front]
-    cache.follow(front, "another")
+    cache.follow(front, ["another"])
     cache.saw("ADDED", body(4, uid="u2", labels={}, ownerReferences=[]))
     assert heard == [back, front, front]
+    cache.follow(front, ["another", "web-stable"])
+    assert [held.name for held in cache.of(front)] == ["web-stable"]
+    cache.saw("MODIFIED", body(5, uid="u2", labels={"team": "x"}, ownerReferences=[]))
+    cache.saw("DELETED", body(6, uid="u2", labels={"team": "x"}, ownerReferences=[]))
+    assert heard[-1] == front
 
 
 def test_an_object_of_ours_that_loses_its_label_wakes_its_rollout(

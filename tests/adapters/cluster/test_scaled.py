@@ -164,6 +164,28 @@ async def test_fields_that_the_spec_gives_up_go_from_the_autoscaler(world: World
     assert (window, len(told["metrics"])) == (None, 2)
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 5}}},
+        {"metrics": [{**CPU, "type": "Resource"}, CPU]},
+        {"behavior": {"scaleUp": {"selectPolicy": "Max", "stabilizationWindowSeconds": 5}}},
+    ],
+)
+async def test_what_the_spec_leaves_out_again_is_written_once(
+    world: World, before: dict[str, Any]
+) -> None:
+    rollout = await begun(world)
+    bare = spec_of(autoscaling={"minReplicas": 3, "maxReplicas": 9})
+    await world.workloads.ensure_autoscaler(rollout, "canary", BOUNDS, bare)
+    usual = (await world.get(AUTOSCALERS, "web-canary"))["spec"]
+    await world.workloads.ensure_autoscaler(rollout, "stable", BOUNDS, scaled(**before))
+    assert await world.workloads.ensure_autoscaler(rollout, "stable", BOUNDS, bare)
+    told = (await world.get(AUTOSCALERS, "web-stable"))["spec"]
+    assert {**told, "scaleTargetRef": {}} == {**usual, "scaleTargetRef": {}}
+    assert not await world.workloads.ensure_autoscaler(rollout, "stable", BOUNDS, bare)
+
+
 async def test_what_somebody_changes_on_an_autoscaler_is_set_back(world: World) -> None:
     rollout, spec = await begun(world), scaled()
     await world.workloads.ensure_autoscaler(rollout, "stable", BOUNDS, spec)
