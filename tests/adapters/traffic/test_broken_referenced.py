@@ -115,17 +115,6 @@ async def test_a_broken_route_gives_the_canary_nothing_whatever_is_wrong_with_it
         ),
     ],
 )
-async def test_at_rest_a_route_that_is_not_named_is_its_owners_although_a_named_one_is_missing(
-    world: World, router: ReferencedRouter
-) -> None:
-    await create(world, shop(world.namespace, PRIMARY))
-    rollout = await used(world, router, spec("primary"))
-    await world.edit(VIRTUAL_SERVICES, "shop", {"spec": {"http": [RENAMED]}})
-    assert not await router.set(rollout, spec("primary"), RouteTarget(0))
-    after = await world.get(VIRTUAL_SERVICES, "shop")
-    assert weights(after) == {"renamed": [80, 20]}
-
-
 async def test_a_share_that_nobody_can_take_is_told_and_kept_in_sight(
     world: World, router: ReferencedRouter, *, http: list[dict[str, Any]], taken: bool
 ) -> None:
@@ -145,3 +134,14 @@ async def test_a_share_that_nobody_can_take_is_told_and_kept_in_sight(
     after = await world.get(VIRTUAL_SERVICES, "shop")
     assert weights(after)["second"][1] == 0, "the rest is taken all the same"
     assert router.state(rollout).weight == 100
+
+
+async def test_at_rest_a_route_that_is_not_named_is_its_owners_although_a_named_one_is_missing(
+    world: World, router: ReferencedRouter
+) -> None:
+    await create(world, shop(world.namespace, PRIMARY))
+    rollout = await used(world, router, spec("primary"))
+    await world.edit(VIRTUAL_SERVICES, "shop", {"spec": {"http": [RENAMED]}})
+    assert not await router.set(rollout, spec("primary"), RouteTarget(0))
+    after = await world.get(VIRTUAL_SERVICES, "shop")
+    assert weights(after) == {"renamed": [80, 20]}
