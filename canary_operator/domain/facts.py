@@ -83,6 +83,25 @@ def restart_hold_after_drift(at: Situation) -> Situation:
     return with_attempt(at, hold_started_at=at.now, last_check=None, step_passed_at=None)
 
 
+def note_broken_route(at: Situation) -> Situation:
+    """A broken route is no fault of the canary: the deadline moves by the time until it is mended.
+
+    What it left the canary against our will was no stay; that begins when it is mended.
+    """
+    since, progressed = at.attempt.route_broken_since, at.status.progressed_at
+    if at.status.phase not in ON_TRIAL or at.route.broken == (since is not None):
+        return at
+    at = with_attempt(at, route_broken_since=at.now if at.route.broken else None)
+    if since is None:
+        return at
+    if progressed is not None:  # a pause meanwhile moves it as well
+        at = with_status(at, progressed_at=min(at.now, progressed + (at.now - since)))
+    if at.weight == 0:
+        return at
+    at = with_status(at, weight_applied_at=at.now)
+    return with_attempt(at, hold_started_at=at.now, last_check=None, step_passed_at=None)
+
+
 def follow_edited_steps(at: Situation) -> Situation:
     """Find the present step again in a strategy that was edited."""
     if at.status.phase not in IN_STEPS:
@@ -240,6 +259,7 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     note_loans,
     give_back_missed_traffic,
     restart_hold_after_drift,
+    note_broken_route,
     follow_edited_steps,
     note_capacity,
     note_check,

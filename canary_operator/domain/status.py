@@ -140,6 +140,8 @@ class Attempt(Recorded):
     """Latest check at the present weight."""
     short_of_pods_since: Time | None = None
     """Since when fewer canary pods are available than the weight needs."""
+    route_broken_since: Time | None = None
+    """Since when no weight can be given, as somebody else's route lacks something."""
     awaits_pods: bool | None = None
     """True from a raise until all of its pods were available once, where pods are traffic."""
     in_first_step: bool | None = None

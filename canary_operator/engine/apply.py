@@ -7,10 +7,10 @@ on the way keeps traffic on a canary: the router is told first, whatever comes a
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from canary_operator.domain.actions import Hold
+from canary_operator.domain.actions import Hold, Lower
 from canary_operator.domain.decide import Decision
 from canary_operator.domain.errors import InvalidRolloutError, SurroundingsError
-from canary_operator.domain.phase import IN_STEPS
+from canary_operator.domain.phase import IN_STEPS, ON_TRIAL
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.report import report
 from canary_operator.domain.situation import Problem, Situation
@@ -133,7 +133,17 @@ def _not_taken(decision: Decision, at: Situation, error: WriteError) -> Decision
         before = report(replace(at, problem=problem))
         return replace(decision, action=Hold(), status=before, notices=(), remove_request=False)
     kept = {"weight": at.weight, "traffic_off_at": at.status.traffic_off_at}
-    return replace(decision, status=status.model_copy(update=kept))  # nothing was taken away
+    left = replace(decision, status=status.model_copy(update=kept))  # nothing was taken away
+    return _not_lowered(left) if at.route.broken and isinstance(left.action, Lower) else left
+
+
+def _not_lowered(decision: Decision) -> Decision:
+    """Nothing is told of or measured until a broken route is mended; its stay begins then."""
+    status = decision.status
+    if status.attempt is not None and status.phase in ON_TRIAL:
+        attempt = status.attempt.model_copy(update={"hold_started_at": None})
+        status = status.model_copy(update={"attempt": attempt})
+    return replace(decision, status=status, notices=())
 
 
 async def _record(status: RolloutStatus, rollout: Rollout, ports: Ports) -> bool:

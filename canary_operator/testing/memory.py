@@ -59,6 +59,8 @@ class World:
     route: RouteState = field(default_factory=RouteState)
     route_broken: str | None = None
     """What is wrong with a route that is somebody else's; None for nothing."""
+    route_is_stuck: bool = False
+    """Whether nobody is there, in a broken route, to take what the canary has."""
     route_finished: bool = True
     """Whether the router has nothing left to do by itself."""
     records: list[Accepted] = field(default_factory=list)
@@ -228,7 +230,7 @@ class _Rollouts(Port):
 class _Router(Port):
     def state(self, rollout: Rollout, spec: RolloutSpec | None = None) -> RouteState:  # noqa: ARG002
         state = self.sight.route()
-        return replace(state, weight=None, broken=True) if self.world.route_broken else state
+        return replace(state, broken=True) if self.world.route_broken else state
 
     async def claim(self, rollout: Rollout, spec: RolloutSpec) -> None:
         pass
@@ -241,20 +243,23 @@ class _Router(Port):
         problem = self.contested(rollout, spec)
         if problem is not None and target.weight > 0:
             raise problem
+        stuck = problem is not None and self.world.route_is_stuck
         wanted = RouteState(
             exists=True,
-            weight=target.weight,
+            weight=self.world.route.weight if stuck else target.weight,
             rejected=target.rejected,
             rejected_because=target.rejected_because,
             hosts=frozenset(spec.traffic.istio.hosts if spec.traffic.istio else ()),
         )
         if not self.sight.route().exists:
             self.sight.learned(ROUTE)
-        if wanted == self.sight.route():
-            return False
-        await self.world.write("route", lambda: setattr(self.world, "route", wanted))
-        self.sight.learned(ROUTE)
-        return True
+        differs = wanted != self.sight.route()
+        if differs:
+            await self.world.write("route", lambda: setattr(self.world, "route", wanted))
+            self.sight.learned(ROUTE)
+        if problem is not None and stuck and wanted.weight:
+            raise problem
+        return differs
 
     def is_finished(self, rollout: Rollout) -> bool:  # noqa: ARG002
         return self.world.route_finished

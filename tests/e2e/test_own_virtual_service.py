@@ -1,7 +1,7 @@
 """A VirtualService of the user's own: its weights follow the rollout, and all else is theirs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -269,6 +269,72 @@ async def test_a_route_that_is_taken_away_stops_the_canary_until_it_is_back(bed:
     await apply(release)
     await until_split(release, 80, 20)
     await release.until(lambda status: condition(status, "Stalled")["status"] != "True")
+
+
+async def damage(release: Release, change: Callable[[Manifest], None]) -> None:
+    """Edit the route that is split, and leave the rest as it is, weights included."""
+    body = await get(release)
+    change(body["spec"]["http"][1])
+    await release.bed.client.patch(
+        VIRTUAL_SERVICES,
+        "shop",
+        {"spec": {"http": body["spec"]["http"]}},
+        release.namespace,
+        ctype=MERGE,
+        fieldManager="by-hand",
+    )
+
+
+def rename(route: Manifest) -> None:
+    route["name"] = "other"
+
+
+def split_the_canary(route: Manifest) -> None:
+    stable, canary = route["route"]
+    route["route"] = [stable, {**canary, "weight": 15}, {**canary, "weight": 5}]
+
+
+def replace_stable(route: Manifest) -> None:
+    route["route"][0]["destination"]["host"] = "legacy"
+
+
+@pytest.mark.parametrize("change", [rename, split_the_canary, replace_stable])
+async def test_a_route_that_breaks_but_keeps_its_weights_gives_the_canary_nothing(
+    bed: Bed, change: Callable[[Manifest], None]
+) -> None:
+    release = await serving(bed, **LONG)
+    await release.apply(template=template("v2"))
+    await until_split(release, 80, 20)
+    await damage(release, change)
+
+    async def is_taken() -> bool:
+        route = (await get(release))["spec"]["http"][1]["route"]
+        return not any(
+            entry["weight"]
+            for entry in route
+            if entry["destination"]["host"].startswith("web-canary")
+        )
+
+    await eventually(is_taken)
+    await release.until(lambda status: status["weight"] == 0)
+    await apply(release)
+    await until_split(release, 80, 20)
+
+
+async def test_a_rollback_waits_for_a_route_that_leaves_only_the_canary(bed: Bed) -> None:
+    release = await serving(bed, **LONG)
+    await release.apply(template=template("v2"))
+    await until_split(release, 80, 20)
+    await damage(release, lambda route: route["route"].pop(0))
+    words = "leaves nobody to take the 100 % of web-canary"
+    await release.until(lambda status: words in status["message"])
+    await release.ask("abort")
+    status = await release.until(lambda status: status["phase"] == "RollingBack")
+    assert status["weight"] == 20, "nothing was taken"
+    assert words in condition(status, "Ready")["message"]
+    await apply(release)
+    await release.until(lambda status: status["phase"] == "RolledBack")
+    assert split(await get(release)) == (100, 0)
 
 
 async def test_a_revert_ends_the_trial_although_it_names_another_virtual_service(

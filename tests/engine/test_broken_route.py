@@ -2,9 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
+
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
-from canary_operator.testing.builders import template
+from canary_operator.domain.status import Outcome, Verdict
+from canary_operator.ports import Key
+from canary_operator.testing.builders import spec, template
 from canary_operator.testing.driver import Driver
 from canary_operator.testing.memory import World
 from tests.engine.test_life import at_weight, reasons, until
@@ -47,6 +51,57 @@ async def test_nothing_is_raised_or_written_while_the_route_is_broken(
     await at_weight(driver, 5)
 
 
+@pytest.mark.parametrize("phase", [Phase.PROGRESSING, Phase.PAUSED])
+async def test_the_time_until_a_route_is_mended_is_no_part_of_the_deadline(
+    world: World, driver: Driver, phase: Phase
+) -> None:
+    world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+    world.route_broken = WORDS
+    if phase is Phase.PAUSED:
+        world.edit(paused=True)
+    await driver.pass_time(600)
+    assert driver.status.phase is phase
+    world.route_broken = None
+    await driver.pass_time(2)
+    assert driver.status.phase is phase
+    world.edit(paused=False)
+    await driver.pass_time(2)
+    assert driver.status.weight == 20
+    await until(driver, Phase.STABLE)
+    assert driver.status.history[0].outcome is Outcome.PROMOTED
+
+
+async def test_the_deadline_goes_on_where_it_was_when_a_route_is_mended(
+    world: World, driver: Driver
+) -> None:
+    world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+    world.verdict = Verdict.INCONCLUSIVE
+    began = world.now
+    await driver.pass_time(10)
+    world.route_broken = WORDS
+    await driver.pass_time(300)
+    world.route_broken = None
+    await until(driver, Phase.ROLLING_BACK)
+    over = world.now - began - timedelta(seconds=300)
+    alone = await _time_to_deadline()
+    assert abs(over - alone) <= timedelta(seconds=2)
+
+
+async def _time_to_deadline() -> timedelta:
+    """Return how long a canary without data lasts at 20 % when nothing is broken."""
+    world = World(key=Key("demo", "web"), spec=spec())
+    driver = Driver(world)
+    await driver.work()
+    world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+    world.verdict = Verdict.INCONCLUSIVE
+    began = world.now
+    await until(driver, Phase.ROLLING_BACK)
+    return world.now - began
+
+
 async def test_a_rollback_ends_although_the_route_is_broken(world: World, driver: Driver) -> None:
     world.edit(template=template("v2"))
     await at_weight(driver, 20)
@@ -56,6 +111,63 @@ async def test_a_rollback_ends_although_the_route_is_broken(world: World, driver
     assert world.route.weight == 0
     assert world.deployments["canary"].replicas == 0
     assert Reason.ROLLED_BACK in reasons(world)
+
+
+async def test_a_share_that_nobody_takes_is_not_called_nothing_and_its_stay_begins_when_mended(
+    world: World, driver: Driver
+) -> None:
+    world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+    world.route_broken, world.route_is_stuck = WORDS, True
+    await driver.pass_time(1)
+    told, written = len(world.events), len(world.writes)
+    await driver.pass_time(600)
+    assert (driver.status.phase, driver.status.weight) == (Phase.PROGRESSING, 20)
+    assert not [one for one in world.events if "20 % → 0 %" in one.message]
+    assert (len(world.events), len(world.writes)) == (told, written), "nothing is left to do"
+    world.route_broken, world.route_is_stuck = None, False
+    await driver.pass_time(2)
+    assert (driver.status.phase, driver.status.weight) == (Phase.PROGRESSING, 20)
+    assert driver.status.attempt is not None
+    began = driver.status.attempt.hold_started_at
+    assert began is not None
+    assert world.now - began <= timedelta(seconds=3), "what it got meanwhile was no stay"
+    await at_weight(driver, 50)
+
+
+async def test_a_rollback_keeps_the_pods_of_a_share_that_nobody_takes(
+    world: World, driver: Driver
+) -> None:
+    world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+    pods = world.deployments["canary"].replicas
+    world.route_broken, world.route_is_stuck = WORDS, True
+    world.ask("abort")
+    await until(driver, Phase.ROLLING_BACK)
+    await driver.pass_time(600)
+    assert (driver.status.phase, driver.status.weight) == (Phase.ROLLING_BACK, 20)
+    assert world.deployments["canary"].replicas == pods, "they serve"
+    world.route_is_stuck = False
+    mended = world.now
+    await until(driver, Phase.ROLLED_BACK)
+    assert world.route.weight == 0
+    assert world.now - mended >= timedelta(seconds=30), "requests under way had time to end"
+    assert world.deployments["canary"].replicas == 0
+
+
+async def test_a_promotion_does_not_end_while_nobody_takes_the_share(
+    world: World, driver: Driver
+) -> None:
+    world.edit(template=template("v2"))
+    await at_weight(driver, 50)
+    world.ask("promote")
+    world.route_broken, world.route_is_stuck = WORDS, True
+    await driver.pass_time(600)
+    assert driver.status.canary_revision is not None
+    assert world.deployments["canary"].replicas > 0
+    world.route_broken, world.route_is_stuck = None, False
+    await until(driver, Phase.STABLE)
+    assert world.route.weight == 0
 
 
 async def test_a_promotion_ends_although_the_route_is_broken(world: World, driver: Driver) -> None:

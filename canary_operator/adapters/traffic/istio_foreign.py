@@ -15,6 +15,7 @@ from canary_operator.adapters.traffic.istio_shares import (
     Operation,
     Wish,
     mark_operations,
+    taking_operations,
     weight_operations,
 )
 from canary_operator.domain.errors import ConflictError, RouterUnavailableError
@@ -123,7 +124,15 @@ def operations_for(
 ) -> list[Operation]:
     """Return what is to be changed in a VirtualService so that it says what `target` does."""
     marks = mark_operations(key.name, seen["metadata"]["annotations"], target)
-    return [*weight_operations(wish.find(seen["spec"]).splits, target.weight), *marks]
+    return [*_weights(wish, seen, target.weight), *marks]
+
+
+def _weights(wish: Wish, seen: dict[str, Any], share: int) -> list[Operation]:
+    """What is broken is told nothing but 0, by whoever asks."""
+    found = wish.find(seen["spec"])
+    if found.problem is None:
+        return weight_operations(found.splits, share)
+    return taking_operations(found.leftovers)
 
 
 class RouteLender:
@@ -140,7 +149,7 @@ class RouteLender:
         is_last = (loan.kind, loan.name) not in {(one.kind, one.name) for one in kept}
 
         def operations(seen: dict[str, Any]) -> list[Operation]:
-            changes = weight_operations(wish.find(seen["spec"]).splits, 0)
+            changes = _weights(wish, seen, 0)
             return [*changes, *_unmark(rollout.key, seen)] if is_last else changes
 
         return await self._routes.change(wish, operations)

