@@ -26,8 +26,8 @@ def stable_floor(at: Situation) -> int:
     """Return the pods below which stable must not go: `replicas`, or its autoscaler's floor.
 
     Before it takes all traffic back it needs the pods for that, and keeps them until its autoscaler
-    has seen that traffic. Only while the canary has its share may the spec leave stable to its autoscaler: what a
-    canary lost, or never had, stable serves.
+    has seen that traffic. Only while the canary has its share may the spec leave stable to its
+    autoscaler: what a canary lost, or never had, stable serves.
     """
     scaling = at.spec.autoscaling
     if scaling is None:
