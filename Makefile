@@ -130,7 +130,7 @@ bench-scrape: $(STAMP)  ## Measure a scrape of the operator's metrics with 2,000
 
 .PHONY: test-histories
 test-histories: $(STAMP)  ## 10,000 generated histories against the invariants, and as many with kills
-	HISTORIES=nightly $(BIN)/python -m pytest -n 0 --timeout 7200 tests/histories
+	HISTORIES=nightly $(BIN)/python -m pytest -n 0 --timeout 7200 -m "exhaustive or not exhaustive" tests/histories
 
 .PHONY: test-fuzz
 test-fuzz: $(STAMP) prometheus  ## Bad input, 10,000 examples a test; on a real API server, too, with KUBEBUILDER_ASSETS
@@ -138,7 +138,7 @@ test-fuzz: $(STAMP) prometheus  ## Bad input, 10,000 examples a test; on a real 
 
 .PHONY: test-exhaustive
 test-exhaustive: $(STAMP) prometheus  ## What takes minutes and has no target of its own: fidelity of the simulation, leaks, images
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m exhaustive --ignore tests/faults --ignore tests/fuzz
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m exhaustive --ignore tests/faults --ignore tests/fuzz --ignore tests/histories
 
 .PHONY: test-faults
 test-faults: $(STAMP) prometheus  ## Faults of all kinds, and kills at every write; on a real API server, too, with KUBEBUILDER_ASSETS

@@ -79,8 +79,13 @@ SCALED = tuple(
 )
 
 
+EXHAUSTIVE = pytest.mark.exhaustive
+
+
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("machine", [ScaledHistories, LeftToItselfHistories])
+@pytest.mark.parametrize(
+    "machine", [ScaledHistories, pytest.param(LeftToItselfHistories, marks=EXHAUSTIVE)]
+)
 def test_the_invariants_hold_whatever_autoscalers_do(machine: type[ScaledHistories]) -> None:
     logging.disable(logging.CRITICAL)
     machine.census.clear()
@@ -119,9 +124,9 @@ def raise_for_the_fewest_pods(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "broken"),
     [
-        (forget_what_may_come_back, {"I4 of floors", "I4"}),
+        pytest.param(forget_what_may_come_back, {"I4 of floors", "I4"}, marks=EXHAUSTIVE),
         (have_the_word, {"I4"}),
-        (raise_for_the_fewest_pods, {"I2", "I4 of floors"}),
+        pytest.param(raise_for_the_fewest_pods, {"I2", "I4 of floors"}, marks=EXHAUSTIVE),
     ],
 )
 def test_the_histories_find(

@@ -171,9 +171,16 @@ SABOTAGES: Sequence[tuple[Callable[[Patch], None], set[str]]] = (
 )
 
 
-@pytest.mark.parametrize(
-    ("sabotage", "broken"), SABOTAGES, ids=[sabotage.__name__ for sabotage, _ in SABOTAGES]
-)
+HARD_TO_FIND = (keep_traffic_without_pods, ignore_conflicts, let_silence_end_a_wait)
+"""What takes hundreds of histories, and so more than ten seconds."""
+
+
+def case(sabotage: Callable[[Patch], None], broken: set[str]) -> Any:
+    marks = pytest.mark.exhaustive if sabotage in HARD_TO_FIND else ()
+    return pytest.param(sabotage, broken, id=sabotage.__name__, marks=marks)
+
+
+@pytest.mark.parametrize(("sabotage", "broken"), [case(*one) for one in SABOTAGES])
 def test_the_histories_find(
     sabotage: Callable[[Patch], None], broken: set[str], monkeypatch: Patch
 ) -> None:

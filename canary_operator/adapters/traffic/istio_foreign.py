@@ -39,9 +39,19 @@ class ForeignRoutes:
         self._cache = caches.virtual_services
         self._domain = cluster_domain
 
-    def wish(self, key: Key, name: str, routes: tuple[str, ...]) -> Wish:
-        """Return which routes a rollout splits."""
-        return Wish(name, routes, destinations(key, self._domain), key.namespace, self._domain)
+    def wish(self, rollout: Rollout, name: str, routes: tuple[str, ...], told: int = 0) -> Wish:
+        """Return which routes a rollout splits.
+
+        Args:
+            rollout: Which one.
+            name: Of the VirtualService.
+            routes: Their names; none for the only one.
+            told: The canary's share that it was told last, which may not be recorded.
+        """
+        key, recorded = rollout.key, rollout.status.get("weight") or 0
+        hosts = destinations(key, self._domain)
+        shares = frozenset(share for share in (told, recorded) if share)
+        return Wish(name, routes, hosts, key.namespace, self._domain, shares)
 
     def seen(self, wish: Wish) -> dict[str, Any] | None:
         """Return a VirtualService as last seen: metadata and spec; not to be changed."""
@@ -126,7 +136,7 @@ class RouteLender:
     async def give_back(self, rollout: Rollout, loan: Loan, kept: Collection[Loan] = ()) -> bool:
         """Give all requests of a route to stable, and take our mark away with the last route."""
         routes = (loan.part,) if loan.part is not None else ()
-        wish = self._routes.wish(rollout.key, loan.name, routes)
+        wish = self._routes.wish(rollout, loan.name, routes)
         is_last = (loan.kind, loan.name) not in {(one.kind, one.name) for one in kept}
 
         def operations(seen: dict[str, Any]) -> list[Operation]:

@@ -76,6 +76,8 @@ class ReferencedRouter:
         self._policies = Policies(client, caches, cluster_domain)
         self._convergence = Convergence(time.monotonic)
         self._users: dict[Key, _User] = {}
+        self._told: dict[Key, int] = {}
+        """The weight that each was told last here; what is recorded may be ahead of it."""
         self._losers: dict[Key, _User] = {}
         """Rollouts that were refused, with what they asked for."""
         self._wake = wake
@@ -119,8 +121,8 @@ class ReferencedRouter:
         """Return what keeps the routes from being split now, if anything."""
         user = self._user(rollout, _reference(spec))
         before = self._users.get(rollout.key)
+        self._users[rollout.key] = user
         if before != user:
-            self._users[rollout.key] = user
             self._wake_rivals_of(before, user)
         self._cache.follow(rollout.key, {user.wish.name, *_asked(rollout)})
         first = self._first(user)
@@ -132,6 +134,7 @@ class ReferencedRouter:
     def leave(self, rollout: Rollout) -> None:
         """Take in that the spec in force names no VirtualService; a refused one still may."""
         gone = self._users.pop(rollout.key, None)
+        self._told.pop(rollout.key, None)
         self._cache.follow(rollout.key, _asked(rollout))
         self._wake_rivals_of(gone)
 
@@ -174,6 +177,7 @@ class ReferencedRouter:
             return changes
 
         written = await self._routes.change(wish, operations)
+        self._told[key] = target.weight
         seen = self._routes.seen(wish)
         if written:
             self._convergence.written(place, told, told)
@@ -194,7 +198,8 @@ class ReferencedRouter:
         return self._user(rollout, reference) if reference is not None else None
 
     def _user(self, rollout: Rollout, reference: VirtualServiceReference) -> _User:
-        wish = self._routes.wish(rollout.key, reference.name, reference.routes)
+        told = self._told.get(rollout.key, 0)
+        wish = self._routes.wish(rollout, reference.name, reference.routes, told)
         return _User(rollout.key, wish, (rollout.created, rollout.uid))
 
     def _others(self, user: _User) -> list[_User]:
@@ -215,6 +220,7 @@ class ReferencedRouter:
     def _forget(self, place: Place) -> None:
         key = Key(*place)
         gone = self._users.pop(key, None)
+        self._told.pop(key, None)
         self._losers.pop(key, None)
         self._cache.follow(key, ())
         self._convergence.forget(place)

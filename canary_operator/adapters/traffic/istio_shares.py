@@ -5,7 +5,7 @@ weights and our own annotation; so whatever else is written there stays, byte fo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from canary_operator.adapters.traffic.istio_claims import full_host
@@ -89,6 +89,9 @@ class Wish:
     hosts: Hosts
     namespace: str
     cluster_domain: str
+    told: frozenset[int] = field(default=frozenset(), compare=False)
+    """Shares above 0 that the canary may have, by what was told and what is recorded. Of several
+    routes of which none is named, one with such a share is ours; others are their owner's."""
 
     def find(self, spec: Mapping[str, Any] | None) -> Found:
         """Look for the routes in the spec of the VirtualService; None where there is none."""
@@ -121,8 +124,8 @@ class Wish:
     ) -> tuple[Sequence[tuple[int, Mapping[str, Any]]], list[str]]:
         """Return the routes that are meant, and what is wrong with their names.
 
-        Where one of several is meant and nobody says which, it may be any: that is enough to take
-        requests from the canary in each, and for nothing else.
+        Where one of several is meant and nobody says which, requests can be taken from the canary
+        in the one that was split, and nothing else.
         """
         if self.routes:
             chosen = [(index, one) for index, one in listed if one.get("name") in self.routes]
@@ -135,7 +138,26 @@ class Wish:
             f"it has {len(listed)} HTTP routes, so spec.traffic.istio.virtualService.routes must "
             "name those to be split"
         )
-        return listed, [words]
+        return self._split_before(listed), [words]
+
+    def _split_before(
+        self, listed: Sequence[tuple[int, Mapping[str, Any]]]
+    ) -> Sequence[tuple[int, Mapping[str, Any]]]:
+        """Return the routes that have the canary's share.
+
+        At rest none is ours to change: what the canary gets in one is its owner's will. Nor where
+        one gives it nothing: its share was taken. Else, while a canary is on trial, all may be
+        ours, as it must not keep a share that nobody measures.
+        """
+        shares: dict[int, list[tuple[int, Mapping[str, Any]]]] = {}
+        for index, route in listed:
+            split = self._split(index, route)
+            if isinstance(split, Split):
+                shares.setdefault(split.canary.weight or 0, []).append((index, route))
+        if not self.told:
+            return []
+        ours = [route for share in self.told for route in shares.get(share, ())]
+        return ours or ([] if 0 in shares else listed)
 
     def _split(self, index: int, route: Mapping[str, Any]) -> Split | str:
         """Return the split of a route, or what keeps it from being one."""
