@@ -43,7 +43,7 @@ def decide(at: Situation) -> Decision:
         seen = replace(seen, status=record_answer(given, seen))
     assert not isinstance(action, Answer)  # noqa: S101 - for the type checker
     after = replace(seen, status=record(action, seen))
-    status = _without_idle_counts(at.status, report(after))
+    status = _without_idle_counts(at.status, report(after), after)
     target = target_of(after) if at.wanted else NOTHING
     told = (*notices(at, action, after), *(refusal(given) if given else ()))
     return Decision(
@@ -81,8 +81,22 @@ def _is_answered(at: Situation, status: RolloutStatus) -> bool:
 _RESTING = frozenset({Phase.STABLE, Phase.ROLLED_BACK})
 
 
-def _without_idle_counts(before: RolloutStatus, after: RolloutStatus) -> RolloutStatus:
+def _without_idle_counts(
+    before: RolloutStatus, after: RolloutStatus, at: Situation
+) -> RolloutStatus:
     """Pod counts alone are no reason to write while pods come and go; they ride along."""
     old = {"replicas": before.replicas, "ready_replicas": before.ready_replicas}
     calm = after.model_copy(update=old)
-    return calm if calm == before and after.phase not in _RESTING else after
+    rests = after.phase in _RESTING and not _follows_autoscaler(before, after, at)
+    return calm if calm == before and not rests else after
+
+
+def _follows_autoscaler(before: RolloutStatus, after: RolloutStatus, at: Situation) -> bool:
+    """Whether stable is on its way to the pods that its autoscaler wants, and none was lost."""
+    if at.wanted is None or at.spec.autoscaling is None:
+        return False
+    stable, wish = at.stable, at.stable.replicas
+    if stable.current and stable.pods == stable.ready == wish:
+        return False
+    lost = (after.ready_replicas or 0) < (before.ready_replicas or 0) and stable.ready < wish
+    return not lost

@@ -72,7 +72,13 @@ def _stable(at: Situation) -> str:
 
 
 def stable_is_available(at: Situation) -> bool:
-    """Whether stable has the pods that the spec asks for."""
+    """Whether stable has the pods that the spec asks for.
+
+    What an autoscaler decides makes the counts speak of before for a moment, and no pod go.
+    """
+    if at.spec.autoscaling is not None and not at.stable.current:
+        of_it = at.stable.revision == at.status.stable_revision
+        return of_it and at.stable.available >= stable_pods(at)
     return at.stable.serves(at.status.stable_revision, stable_pods(at))
 
 

@@ -1,5 +1,6 @@
 """Custom resources: definitions, schema, defaults, pruning, CEL, status, scale and tables."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -274,6 +275,33 @@ async def test_scaling_a_custom_object(kube_api: Kube) -> None:
     assert (scale["spec"], scale["status"]) == ({"replicas": 1}, {"replicas": 3, "selector": "a=b"})
     await kube_api.patch(f"{PATH}/scale", {"spec": {"replicas": 5}})
     assert (await kube_api.get(PATH)).body["spec"]["replicas"] == 5
+
+
+async def test_an_object_that_says_no_number_of_pods_has_no_scale_until_one_is_given(
+    kube_api: Kube,
+) -> None:
+    bare = deepcopy(DEFINITION)
+    bare["metadata"] = {"name": "bares.$GROUP"}
+    bare["spec"]["names"] = {"plural": "bares", "kind": "Bare"}
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    bare["spec"]["versions"][0]["schema"] = {"openAPIV3Schema": schema}
+    created = await kube_api.create(DEFINITIONS, bare)
+    assert created.status in (201, 409), created.body
+    bares = THINGS.replace("things", "bares")
+    await kube_api.until_served(bares)
+    await kube_api.create(bares, {**thing(), "kind": "Bare"})
+    path = f"{bares}/t/scale"
+    refused = await kube_api.get(path)
+    assert (refused.status, refused.body["reason"]) == (500, "InternalError")
+    assert refused.body["message"] == (
+        'Internal error occurred: the spec replicas field ".spec.replicas" does not exist'
+    )
+    assert refused.body["details"] == {
+        "causes": [{"message": 'the spec replicas field ".spec.replicas" does not exist'}]
+    }
+    given = await kube_api.patch(path, {"spec": {"replicas": 2}})
+    assert (given.status, given.body["spec"]) == (200, {"replicas": 2})
+    assert (await kube_api.get(path)).body["spec"] == {"replicas": 2}
 
 
 async def test_apply_merges_map_lists_and_sets(kube_api: Kube) -> None:

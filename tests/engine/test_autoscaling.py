@@ -91,6 +91,38 @@ async def test_pods_that_an_autoscaler_asks_for_are_left_alone() -> None:
     assert driver.world.writes.count("stable") == 1
 
 
+@pytest.mark.parametrize("wish", [9, 12])
+async def test_what_an_autoscaler_decides_at_rest_costs_one_write(wish: int) -> None:
+    driver = await begun()
+    await decide(driver, stable=11)
+    driver.world.pod_start = timedelta(seconds=1)
+    writes, ready = driver.world.writes, []
+    begin = len(writes)
+    driver.world.autoscale("stable", wish)
+    await driver.settle()
+    ready.append(driver.status.conditions[0].status)
+    deployment = driver.world.deployments["stable"]
+    while True:
+        moved = deployment.move(driver.world.starts, driver.world.now, driver.world.pod_start)
+        if not moved and driver.status.ready_replicas == wish:
+            break
+        await driver.pass_time(0 if moved else 1)
+        ready.append(driver.status.conditions[0].status)
+    assert set(ready) == {"True"}
+    assert writes[begin:] == ["status"]
+    assert (driver.status.replicas, driver.status.ready_replicas) == (wish, wish)
+
+
+async def test_a_pod_that_is_lost_at_rest_is_told_at_once() -> None:
+    driver = await begun()
+    await decide(driver, stable=9)
+    driver.world.deployments["stable"].pods[0].available = False
+    driver.world.broken.add(V1)
+    await driver.settle()
+    assert driver.status.ready_replicas == 8
+    assert driver.status.conditions[0].status == "True", "8 are more than the fewest"
+
+
 async def test_the_canarys_floor_follows_the_load_that_was_there_when_the_trial_began() -> None:
     driver = await on_trial(5, pods=10)
     seen = []

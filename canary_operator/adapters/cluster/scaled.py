@@ -10,7 +10,7 @@ from canary_operator.adapters.cluster.owned import OwnedObjects, owner_of
 from canary_operator.adapters.cluster.resources import AUTOSCALERS
 from canary_operator.adapters.cluster.seen import SeenAutoscaler, SeenDeployment
 from canary_operator.domain.errors import ConflictError, InvalidSpecError, UnavailableError
-from canary_operator.domain.objects import MANAGER, STABLE, autoscaler, track_name
+from canary_operator.domain.objects import CANARY, MANAGER, STABLE, autoscaler, track_name
 from canary_operator.domain.situation import ScalerState
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import Bounds
@@ -62,18 +62,23 @@ class Autoscalers:
         return ScalerState(seen.least, seen.most, seen.desired) if seen else None
 
     async def try_out(self, rollout: Rollout, spec: RolloutSpec) -> None:
-        """Ask the API server whether it takes the autoscalers of `spec`, if any."""
+        """Ask the API server whether it takes the autoscalers of `spec`, if any.
+
+        Raises:
+            InvalidSpecError: it does not; the message is the server's.
+            NameConflictError: one of them is somebody else's.
+        """
         scaling = spec.autoscaling
         if scaling is None or rollout.deleting:
             return
-        bounds = Bounds(scaling.min_replicas, scaling.max_replicas)
-        wanted = _manifest(rollout, STABLE, bounds, spec)
-        try:
-            await self._client.apply(AUTOSCALERS, wanted, dry_run=True)
-        except NotFoundError as error:
-            raise _unavailable(error) from error
-        except RejectedError as error:
-            raise _refused(wanted, error) from error
+        for track, least in ((STABLE, scaling.min_replicas), (CANARY, 1)):
+            wanted = _manifest(rollout, track, Bounds(least, scaling.max_replicas), spec)
+            try:
+                await self._objects.try_out(rollout, wanted)
+            except NotFoundError as error:
+                raise _unavailable(error) from error
+            except RejectedError as error:
+                raise _refused(wanted, error) from error
 
     async def ensure(
         self, rollout: Rollout, track: str, bounds: Bounds | None, spec: RolloutSpec

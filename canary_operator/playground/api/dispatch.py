@@ -198,7 +198,7 @@ class Dispatcher:
         options = write_options(call.query, _agent(call), user=call.user)
         match call.path.subresource, call.method:
             case "scale", "GET":
-                return _json(200, scales.scale_of(obj, target.resource))
+                return _json(200, scales.read_scale(obj, target.resource))
             case "scale", "PUT" | "PATCH":
                 body = subresources.rescale(self._operations, target, kind, call.body, options)
                 return _json(200, body)

@@ -25,6 +25,20 @@ def scaled(**changes: Any) -> RolloutSpec:
     return spec_of(autoscaling=SCALING | changes)
 
 
+AIM = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "other"}
+
+
+async def make_theirs(world: World, name: str) -> None:
+    """Make an autoscaler that no rollout owns."""
+    theirs = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name, "namespace": world.namespace},
+        "spec": {"scaleTargetRef": AIM, "maxReplicas": 2},
+    }
+    await world.cluster.client.request("POST", AUTOSCALERS.path(world.namespace), theirs)
+
+
 def target(replicas: int | None, revision: str = "r1") -> TrackTarget:
     return TrackTarget(revision, replicas, BOUNDS)
 
@@ -210,18 +224,21 @@ async def test_an_autoscaler_that_is_not_wanted_goes_and_where_none_is_nothing_i
 
 async def test_an_autoscaler_of_somebody_else_is_not_touched(world: World) -> None:
     rollout, spec = await begun(world), scaled()
-    aim = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "other"}
-    theirs = {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "web-stable", "namespace": world.namespace},
-        "spec": {"scaleTargetRef": aim, "maxReplicas": 2},
-    }
-    await world.cluster.client.request("POST", AUTOSCALERS.path(world.namespace), theirs)
+    await make_theirs(world, "web-stable")
     with pytest.raises(NameConflictError, match="HorizontalPodAutoscaler web-stable already"):
         await world.workloads.ensure_autoscaler(rollout, "stable", BOUNDS, spec)
     assert not await world.workloads.ensure_autoscaler(rollout, "stable", None, spec)
-    assert (await world.get(AUTOSCALERS, "web-stable"))["spec"]["scaleTargetRef"] == aim
+    assert (await world.get(AUTOSCALERS, "web-stable"))["spec"]["scaleTargetRef"] == AIM
+
+
+@pytest.mark.parametrize("name", ["web-stable", "web-canary"])
+async def test_an_autoscaler_of_somebody_else_is_known_before_anything_is_accepted(
+    world: World, name: str
+) -> None:
+    rollout = await world.rollout()
+    await make_theirs(world, name)
+    with pytest.raises(NameConflictError, match=f"HorizontalPodAutoscaler {name} already"):
+        await world.workloads.try_autoscaler(rollout, scaled())
 
 
 @pytest.mark.parametrize(

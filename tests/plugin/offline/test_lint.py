@@ -788,11 +788,12 @@ def test_a_virtual_service_of_ones_own_is_in_nobodys_way(tmp_path: Path, name: s
     assert linted(tmp_path, own, route) == ()
 
 
-def test_who_has_an_autoscaler_needs_no_replicas(tmp_path: Path) -> None:
+def test_who_has_an_autoscaler_needs_no_replicas_in_the_manifest(tmp_path: Path) -> None:
     aimed = scaler(**ROLLOUT_API, name="web")
     (finding,) = linted(tmp_path, FINE, aimed)
     assert (finding.rule, finding.severity) == ("replicas-and-autoscaler", WARNING)
     assert (finding.line, finding.column) == document(tmp_path).position(("spec", "replicas"))
+    assert "kubectl scale" in finding.fix, "an object without a number has no scale"
     assert linted(tmp_path, edited(FINE, {"spec.replicas": ABSENT}), aimed) == ()
 
 

@@ -15,6 +15,11 @@ TARGET: Place = ("spec", "scaleTargetRef")
 AUTOSCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject"})
 """Of Kubernetes, and of KEDA."""
 
+_ONE_WRITER = (
+    "Let applies ignore spec.replicas (ignoreDifferences of Argo CD), or leave it out and write it "
+    "once with kubectl scale: without a number there is nothing to scale."
+)
+
 
 def scales(scaler: Document, rollout: Document) -> bool:
     """Whether an object is an autoscaler of a rollout."""
@@ -52,7 +57,7 @@ def replicas_given(at: Together) -> Iterator[Told]:
                 f"spec.replicas is {given}, and {scaler.kind} {scaler.name} sets it too: every "
                 "apply of this manifest undoes what that did."
             )
-            yield rollout, Note(("spec", "replicas"), sentence, "Leave spec.replicas out.")
+            yield rollout, Note(("spec", "replicas"), sentence, _ONE_WRITER)
 
 
 def _target(scaler: Document) -> Mapping[str, str]:
