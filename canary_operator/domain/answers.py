@@ -133,6 +133,8 @@ def _retry(at: Situation) -> Answer:
             if under_way
             else f"Nothing to retry: no revision is rolled back (phase {at.status.phase})."
         )
+    if at.route.share_is_astray:
+        return _refused("The route is broken, see the condition Ready; retry when it is mended.")
     return Answer(
         "Accepted",
         f"Revision {rejected} is tried again.",

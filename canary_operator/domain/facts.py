@@ -72,6 +72,12 @@ def give_back_missed_traffic(at: Situation) -> Situation:
     return at
 
 
+def note_traffic_beside_the_weight(at: Situation) -> Situation:
+    """What somebody gives a canary that has no share is taken now: its pods drain from now on."""
+    given = at.weight == 0 and at.gets_requests and at.canary.pods > 0
+    return with_status(at, traffic_off_at=at.now) if given else at
+
+
 def restart_hold_after_drift(at: Situation) -> Situation:
     """A weight that was not in force cannot have been measured: its stay begins again."""
     recorded, told = at.status.weight_applied_at, at.route.weight
@@ -94,8 +100,10 @@ def note_broken_route(at: Situation) -> Situation:
     at = with_attempt(at, route_broken_since=at.now if at.route.broken else None)
     if since is None:
         return at
-    if progressed is not None:  # a pause meanwhile moves it as well
-        at = with_status(at, progressed_at=min(at.now, progressed + (at.now - since)))
+    paused = at.attempt.paused_at if at.status.phase is Phase.PAUSED else None
+    until = max(since, paused or at.now)  # the pause adds the rest when it ends
+    if progressed is not None:
+        at = with_status(at, progressed_at=min(at.now, progressed + (until - since)))
     if at.weight == 0:
         return at
     at = with_status(at, weight_applied_at=at.now)
@@ -258,6 +266,7 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     note_removed_request,
     note_loans,
     give_back_missed_traffic,
+    note_traffic_beside_the_weight,
     restart_hold_after_drift,
     note_broken_route,
     follow_edited_steps,
