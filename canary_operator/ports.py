@@ -276,6 +276,7 @@ class Lender(Protocol):
         is the only one of all writes that is done for it then.
 
         Raises:
+            RouteMissingError: it has requests for the canary that nobody else is there to take.
             InvalidRolloutError, SurroundingsError: it is to be tried again.
         """
         ...
