@@ -11,7 +11,7 @@ from canary_operator.domain.decide import Decision
 from canary_operator.domain.errors import InvalidRolloutError, SurroundingsError
 from canary_operator.domain.facts import take_in, with_status
 from canary_operator.domain.notices import notices
-from canary_operator.domain.phase import IN_STEPS, ON_TRIAL
+from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.report import report
 from canary_operator.domain.situation import Problem, Situation
 from canary_operator.domain.status import RolloutStatus
@@ -28,7 +28,7 @@ def what_is_left(
         at: What it was decided from.
         error: What kept the router from it.
     """
-    status, kept = decision.status, _share_of(at)
+    status, kept = decision.status, _share_of(at, decision.status.phase)
     marked = status.phase in IN_STEPS and status.canary_revision == at.route.rejected
     if marked or isinstance(decision.action, Start):
         # What begins now would be ended at once by the mark of its rejection, or have requests for
@@ -45,9 +45,14 @@ def what_is_left(
     return _with_status(decision, at, report(replace(at, status=status)))
 
 
-def _share_of(at: Situation) -> dict[str, Any]:
-    """Return what is recorded of the canary's share: nothing of it was taken away."""
-    return {"weight": at.weight, "traffic_off_at": at.status.traffic_off_at}
+def _share_of(at: Situation, phase: Phase | None) -> dict[str, Any]:
+    """Return what is recorded of the canary's share: nothing of it was taken away.
+
+    After a trial it may come to pods that drain; it is recorded, so that it ends for them, too.
+    """
+    after = phase is Phase.STABLE and at.canary.pods > 0
+    given = min(at.route.weight or 0, 100) if after else 0
+    return {"weight": at.weight or given, "traffic_off_at": at.status.traffic_off_at}
 
 
 def _with_status(decision: Decision, at: Situation, status: RolloutStatus) -> Decision:

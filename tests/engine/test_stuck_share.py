@@ -80,16 +80,24 @@ async def test_a_revert_leaves_the_pods_until_the_share_is_gone_and_drained(
     assert (await seconds_until_gone(driver)).total_seconds() == delay
 
 
-async def test_a_share_that_comes_while_pods_drain_keeps_them(driver: Driver) -> None:
+@pytest.mark.parametrize("mended_with", [100, 20, 0])
+@pytest.mark.parametrize("end", ["reverted", "aborted"])
+async def test_a_share_that_comes_while_pods_drain_keeps_them(
+    driver: Driver, end: str, mended_with: int
+) -> None:
     world = driver.world
-    world.edit(template=template("v1"))
+    world.ask("abort") if end == "aborted" else world.edit(template=template("v1"))
     await driver.pass_time(10)
-    assert serving(world) == (V2, 1)
+    assert (serving(world), world.route.weight) == ((V2, 1), 0)
     break_route(world)
     await driver.pass_time(300)
     assert serving(world) == (V2, 1)
     assert said(driver) == WORDS
-    mend_route(world)
+    writes = len(world.writes)
+    await driver.pass_time(300)
+    assert len(world.writes) == writes, "nothing is left to do"
+    driver.start()
+    mend_route(world, mended_with)
     await driver.work()
     assert await seconds_until_gone(driver) == DRAIN
 
