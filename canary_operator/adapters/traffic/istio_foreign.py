@@ -9,15 +9,14 @@ from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError, RejectedError
 from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
-from canary_operator.adapters.traffic.istio_routes import destinations
-from canary_operator.adapters.traffic.istio_shares import (
-    Found,
+from canary_operator.adapters.traffic.istio_patches import (
     Operation,
-    Wish,
     mark_operations,
     taking_operations,
     weight_operations,
 )
+from canary_operator.adapters.traffic.istio_routes import destinations
+from canary_operator.adapters.traffic.istio_shares import Found, Wish
 from canary_operator.domain.errors import (
     ConflictError,
     RouteMissingError,
