@@ -1,7 +1,7 @@
 """A broken route sends requests to the canary that nobody is there to take: its pods serve them."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -9,11 +9,9 @@ from canary_operator.domain.errors import RouterUnavailableError
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.revision import revision_of
-from canary_operator.domain.status import Verdict
-from canary_operator.ports import Key
-from canary_operator.testing.builders import spec, template
+from canary_operator.testing.builders import template
 from canary_operator.testing.driver import Driver
-from canary_operator.testing.memory import Killed, World
+from canary_operator.testing.memory import World
 from tests.engine.test_life import at_weight, reasons, until
 
 WORDS = "Its HTTP route leaves nobody to take the 100 % of web-canary from it."
@@ -175,6 +173,45 @@ async def test_a_person_gets_an_answer_although_nobody_takes_the_share(driver: D
     await until(driver, Phase.PAUSED)
 
 
+async def test_an_abort_of_what_is_rolled_back_promises_nothing_that_cannot_be_done(
+    driver: Driver,
+) -> None:
+    world = driver.world
+    break_route(world)
+    world.ask("abort")
+    await driver.pass_time(5)
+    world.ask(f"abort/{V2}")
+    await driver.pass_time(5)
+    assert driver.status.last_request is not None
+    assert (
+        driver.status.last_request.message == "All traffic goes to stable when the route is mended."
+    )
+    assert driver.status.weight == 20
+
+
+async def test_at_rest_nothing_begins_where_the_route_would_give_it_all_requests(
+    driver: Driver,
+) -> None:
+    world = driver.world
+    world.ask("abort")
+    await until(driver, Phase.ROLLED_BACK)
+    break_route(world)
+    await driver.pass_time(5)
+    world.ask("retry")
+    await driver.pass_time(5)
+    assert driver.status.last_request is not None
+    assert driver.status.last_request.outcome == "Refused"
+    assert "retry when it is mended" in driver.status.last_request.message
+    world.edit(template=template("v3"))
+    await driver.pass_time(60)
+    assert serving(world)[1] == 0
+    assert driver.status.phase is Phase.ROLLED_BACK
+    assert f"Revision {V3} goes on trial when the route is mended" in driver.status.message
+    mend_route(world)
+    await at_weight(driver, 5)
+    assert driver.status.canary_revision == V3
+
+
 async def test_the_drain_begins_when_the_share_is_really_gone_however_late(driver: Driver) -> None:
     world = driver.world
     break_route(world)
@@ -186,146 +223,6 @@ async def test_the_drain_begins_when_the_share_is_really_gone_however_late(drive
     await driver.work()
     assert await seconds_until_gone(driver) == DRAIN
     assert driver.status.phase is Phase.ROLLED_BACK
-
-
-STORIES = ("reverted", "aborted", "superseded", "promoted")
-
-
-async def tell(driver: Driver, story: str) -> None:
-    """Let a trial end while its share is stuck, and mend the route a minute later."""
-    world = driver.world
-    if story == "promoted":
-        await at_weight(driver, 50)
-        world.ask("promote")
-        world.pod_start = timedelta(seconds=5)
-        await until(driver, Phase.PROMOTING)
-    break_route(world)
-    match story:
-        case "reverted":
-            world.edit(template=template("v1"))
-        case "superseded":
-            world.edit(template=template("v3"))
-        case "aborted":
-            world.ask("abort")
-    await driver.pass_time(60)
-    assert serving(world)[0] == V2
-    assert serving(world)[1] > 0
-    mend_route(world)
-    await until(driver, Phase.ROLLED_BACK if story == "aborted" else Phase.STABLE, 1200)
-
-
-def essence(driver: Driver) -> tuple[object, ...]:
-    world, status = driver.world, driver.status
-    sizes = {name: (one.revision, one.replicas) for name, one in world.deployments.items()}
-    outcomes = [(entry.revision, entry.outcome) for entry in status.history]
-    return sizes, world.route, status.phase, status.weight, status.stable_revision, outcomes
-
-
-async def play(story: str, when: str, kill_at: int | None) -> tuple[Driver, int]:
-    """Play a story, killing the operator at one of its writes; return how many there were."""
-    world = World(key=Key("demo", "web"), spec=spec())
-    driver = Driver(world)
-    await driver.work()
-    world.edit(template=template("v2"))
-    await at_weight(driver, 20)
-    writes = 0
-
-    def count(_: str) -> None:
-        nonlocal writes
-        writes += 1
-        if writes == kill_at:
-            raise Killed
-
-    setattr(world, f"{when}_write", count)
-    await tell(driver, story)
-    return driver, writes
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("story", STORIES)
-async def test_killed_at_any_write_the_end_is_the_same(story: str, when: str) -> None:
-    undisturbed, writes = await play(story, when, None)
-    assert writes > 1
-    for nth in range(1, writes + 1):
-        driver, _ = await play(story, when, nth)
-        assert driver.kills == 1
-        assert essence(driver) == essence(undisturbed), f"killed {when} write {nth}"
-
-
-async def time_on_the_clock(driver: Driver) -> timedelta:
-    """Return for how long the deadline has counted when it passes, from now on."""
-    began = driver.world.now
-    await until(driver, Phase.ROLLING_BACK, 3600)
-    return driver.world.now - began
-
-
-@pytest.fixture
-async def silent(driver: Driver) -> Driver:
-    """A canary at 20 % of which no check can tell anything."""
-    driver.world.verdict = Verdict.INCONCLUSIVE
-    return driver
-
-
-@pytest.fixture
-async def alone(world: World) -> timedelta:
-    """How long a canary without data lasts at 20 % where nothing is broken."""
-    other = Driver(World(key=world.key, spec=spec()))
-    await other.work()
-    other.world.edit(template=template("v2"))
-    await at_weight(other, 20)
-    other.world.verdict = Verdict.INCONCLUSIVE
-    return await time_on_the_clock(other)
-
-
-@pytest.mark.parametrize("stuck", [False, True])
-async def test_a_route_that_flaps_neither_stops_the_deadline_nor_counts_for_it(
-    silent: Driver, alone: timedelta, stuck: bool
-) -> None:
-    world, broken = silent.world, timedelta()
-    began = world.now
-    for _ in range(5):
-        await silent.pass_time(20)
-        world.route_broken, world.route_is_stuck = WORDS, stuck
-        await silent.pass_time(15)
-        silent.start()
-        await silent.pass_time(15)
-        broken += timedelta(seconds=30)
-        mend_route(world)
-    await until(silent, Phase.ROLLING_BACK, 3600)
-    assert abs(world.now - began - broken - alone) <= timedelta(seconds=40)
-    assert silent.status.history[0].reason in {Reason.NO_DATA, Reason.PROGRESS_DEADLINE_EXCEEDED}
-
-
-@pytest.mark.parametrize(
-    ("broken", "paused"),
-    [
-        pytest.param((10, 200), (50, 100), id="paused while broken"),
-        pytest.param((50, 100), (10, 200), id="broken while paused"),
-        pytest.param((10, 100), (50, 200), id="broken, then paused as well"),
-        pytest.param((50, 200), (10, 100), id="paused, then broken as well"),
-        pytest.param((10, 50), (100, 200), id="one after the other"),
-    ],
-)
-async def test_a_pause_and_a_broken_route_at_the_same_time_stop_the_deadline_once(
-    silent: Driver, alone: timedelta, broken: tuple[int, int], paused: tuple[int, int]
-) -> None:
-    world, began = silent.world, silent.world.now
-    for second in range(201):
-        if second == broken[0]:
-            world.route_broken = WORDS
-        if second == broken[1]:
-            mend_route(world)
-        if second in paused:
-            world.edit(paused=second == paused[0])
-        await silent.pass_time(1)
-    stopped = len({*range(*broken), *range(*paused)})
-    over = await over_at(silent) - began
-    assert abs(over - timedelta(seconds=stopped) - alone) <= timedelta(seconds=5)
-
-
-async def over_at(driver: Driver) -> datetime:
-    await until(driver, Phase.ROLLING_BACK, 3600)
-    return driver.world.now
 
 
 async def test_events_do_not_say_what_was_not_done(driver: Driver) -> None:
