@@ -177,6 +177,8 @@ class Situation:
     route: RouteState = field(default_factory=RouteState)
     reference: Reference | None = None
     """The Deployment of `spec.workloadRef`; None where there is none."""
+    of_reference: frozenset[str] = frozenset()
+    """Recorded revisions whose pods were taken from that Deployment."""
     check: CheckResult | None = None
     checked: int = 1
     """Rollouts that this operator checks now, as far as it knows; many are looked at in turn."""
@@ -219,6 +221,14 @@ class Situation:
     def attempt(self) -> Attempt:
         """Bookkeeping of the rollout under way; an empty one where there is none."""
         return self.status.attempt or Attempt(started_at=self.now)
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether stable serves, or comes up to serve, in the place of the Deployment of the spec.
+
+        It does not where that was named later and stable still runs pods that come from elsewhere.
+        """
+        return self.reference is not None and self.status.stable_revision in self.of_reference
 
     @property
     def weight(self) -> int:
