@@ -136,8 +136,9 @@ def _applying(seen: Surroundings, name: str) -> tuple[Remark, ...]:
             (f"{how_to_give(name)} -n {seen.namespace}", *commands_to_apply(seen, name)),
         ),
         Remark(
-            "From then on a change of the Deployment's template starts a rollout, wherever it comes "
-            "from. The way back, which gives the Deployment its pods and the Service its selector:",
+            "From then on a change of the Deployment's template starts a rollout, wherever it "
+            "comes from. The way back, which gives the Deployment its pods and the Service its "
+            "selector:",
             (f"kubectl delete cro/{name} -n {seen.namespace}",),
         ),
     )
