@@ -10,6 +10,7 @@ from enum import StrEnum
 from canary_operator.domain.actions import Hold, Lower
 from canary_operator.domain.decide import Decision
 from canary_operator.domain.errors import InvalidRolloutError, SurroundingsError
+from canary_operator.domain.facts import take_in
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.report import report
@@ -130,7 +131,8 @@ def _not_taken(decision: Decision, at: Situation, error: WriteError) -> Decision
     if status.phase in IN_STEPS and status.canary_revision == at.route.rejected:
         # The mark of its rejection is still there, and would end at once what begins now.
         problem = Problem.quoted(error.reason, error.message, heals=True)
-        before = report(replace(at, problem=problem))
+        # What was seen is recorded all the same: a check that is not would be made again at once.
+        before = report(take_in(replace(at, problem=problem)))
         return replace(decision, action=Hold(), status=before, notices=(), remove_request=False)
     kept = {"weight": at.weight, "traffic_off_at": at.status.traffic_off_at}
     left = replace(decision, status=status.model_copy(update=kept))  # nothing was taken away

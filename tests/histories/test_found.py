@@ -251,6 +251,18 @@ async def test_a_rollback_that_only_left_its_mark_counts_the_check_that_failed()
     assert status(stage).failed_checks == stage.world.spec["analysis"]["failureLimit"] + 1
 
 
+async def test_checks_are_not_made_again_at_once_while_the_router_keeps_an_old_mark() -> None:
+    stage = await rolled_back()
+    stage.outages["route"] = AWAY
+    stage.edit(template=template("v3"))
+    await stage.pass_time(5)
+    stage.edit(template=template("v2"))  # its mark is still there, and v3 is still on trial
+    await stage.pass_time(20)  # the stage finds no rest where a check wakes the next
+    assert stage.world.route.weight == 0
+    stage.outages.clear()
+    await until(stage, Phase.STABLE)
+
+
 async def test_nothing_is_raised_while_a_lower_weight_may_have_been_recorded() -> None:
     stage = Stage()
     await stage.pass_time(10)
