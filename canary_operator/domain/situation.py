@@ -52,6 +52,11 @@ class Wanted:
     spec: RolloutSpec
 
 
+SECOND_AUTOSCALER = (
+    "another autoscaler counts the same pods, so Kubernetes lets neither act; delete that one"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ScalerState:
     """The autoscaler of one Deployment, as last seen."""
@@ -62,6 +67,8 @@ class ScalerState:
     """Pods beyond which it does not go."""
     desired: int = 0
     """Pods that it asked for last; 0 before it decided anything."""
+    ambiguous: bool = False
+    """Whether another autoscaler counts the same pods, so that Kubernetes lets neither act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,12 @@ class TrackState:
     available: int = 0
     trouble: str | None = None
     """What keeps a pod from being available, where the pods say so."""
+
+    @property
+    def hindrance(self) -> str | None:
+        """What keeps pods from being there: a pod's trouble, or that of their autoscaler."""
+        stopped = self.scaler is not None and self.scaler.ambiguous
+        return self.trouble or (SECOND_AUTOSCALER if stopped else None)
 
     @property
     def asked(self) -> int:
