@@ -138,7 +138,8 @@ def _is_its_share(at: Situation) -> bool:
 def _route(at: Situation) -> RouteTarget | None:
     """Where pods are traffic, callers reach stable through the router's object: it is made first.
 
-    The mark of a rollback stays until the router is told something else anyway.
+    The mark of a rollback goes with what it takes, and stays until the router is told something
+    else anyway.
 
     It must be gone before its revision is tried again, or it would end that rollout at once.
     """
@@ -147,6 +148,10 @@ def _route(at: Situation) -> RouteTarget | None:
     if status.phase is None or (coming_up and not at.split.pods_are_traffic):
         return None
     if status.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK} and status.rejected_revision:
+        if status.phase is Phase.ROLLING_BACK and 0 < weight == at.route.weight:
+            # Nothing is taken yet, so nothing is told: what was seen of the router may be old, and
+            # a write of it would give back what we took without knowing that it worked.
+            return RouteTarget(weight, at.route.rejected, at.route.rejected_because)
         said = status.history[0].reason if status.history else None
         reason = Reason(said) if said in REASONS else Reason.ROLLED_BACK
         return RouteTarget(weight, status.rejected_revision, reason)
