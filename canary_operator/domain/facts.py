@@ -232,15 +232,19 @@ def _is_progress(at: Situation, before: CheckRecord | None) -> bool:
 def note_workload(at: Situation) -> Situation:
     """Remember what the Deployment had that the pods are taken from, once stable replaced it.
 
-    What it had is read from it until then, so that an autoscaler may act to the last.
+    What it had is read from it until then, so that an autoscaler may act to the last. Where it had
+    none, it is what stable has: no pods are no size of a rollout.
     """
     record, ref, seen = at.status.workload, at.spec.workload_ref, at.reference
     if ref is None or seen is None:
         return at
     if record is None or record.name != ref.name:
         serves = at.status.phase not in {None, Phase.INITIALIZING} and at.route.exists
-        new = WorkloadRecord(name=seen.name, replicas=seen.own_replicas, replaced_at=at.now)
-        return with_status(at, workload=new) if serves else at
+        if not (serves and at.takes_place):
+            return at
+        replicas = seen.own_replicas or at.stable.replicas
+        new = WorkloadRecord(name=seen.name, replicas=replicas, replaced_at=at.now)
+        return with_status(at, workload=new)
     if seen.replicas == 0 and record.scaled_down_at is None:
         return with_status(at, workload=record.model_copy(update={"scaled_down_at": at.now}))
     return at

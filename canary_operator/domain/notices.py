@@ -149,7 +149,7 @@ def _weight_changed(action: Raise | Lower, before: Situation, after: Situation) 
     if before.route.broken:
         words = f"The route of revision {revision} cannot be told a weight: {change}."
         return Notice("Warning", Reason.ROUTER_UNAVAILABLE, words)
-    trouble = f" ({before.canary.trouble})" if before.canary.trouble else ""
+    trouble = f" ({before.canary.hindrance})" if before.canary.hindrance else ""
     words = f"Too few pods of revision {revision} are available{trouble}: {change}."
     return Notice("Warning", Reason.CANARY_UNAVAILABLE, words)
 

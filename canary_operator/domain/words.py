@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.scaling import stable_pods
-from canary_operator.domain.situation import Situation, step_index
+from canary_operator.domain.situation import SECOND_AUTOSCALER, Situation, step_index
 from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.domain.steps import (
     full_weight,
@@ -67,7 +67,7 @@ def _trouble(text: str | None) -> str:
 
 def _initializing(at: Situation) -> str:
     pods, revision = stable_pods(at), at.status.stable_revision
-    trouble = _trouble(at.stable.trouble)
+    trouble = _trouble(at.stable.hindrance)
     return f"First revision {revision}: waiting for {pods} available {_pods(pods)}{trouble}."
 
 
@@ -75,8 +75,10 @@ def _stable(at: Situation) -> str:
     revision, next_one = at.status.stable_revision, goes_on_trial_next(at)
     if stable_is_available(at):
         then = f"; revision {next_one} goes on trial next" if next_one else ""
-        return f"Revision {revision} serves everything{then}."
-    trouble, needed = _trouble(at.stable.trouble), stable_pods(at)
+        stopped = at.stable.scaler is not None and at.stable.scaler.ambiguous
+        but = f" It does not follow the load: {SECOND_AUTOSCALER}." if stopped else ""
+        return f"Revision {revision} serves everything{then}.{but}"
+    trouble, needed = _trouble(at.stable.hindrance), stable_pods(at)
     return f"Revision {revision} has fewer than {needed} available {_pods(needed)}{trouble}."
 
 
@@ -111,7 +113,7 @@ def _kept_out(at: Situation) -> str:
 
 
 def _progress(at: Situation) -> str:
-    needed, trouble = pods_ahead(at), _trouble(at.canary.trouble)
+    needed, trouble = pods_ahead(at), _trouble(at.canary.hindrance)
     coming = next_raise(at)
     if at.split.pods_are_traffic and at.attempt.short_of_pods_since and at.weight:
         return f"{at.weight} % as soon as {needed} canary {_pods(needed)} are available{trouble}"
