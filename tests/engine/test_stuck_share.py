@@ -100,6 +100,33 @@ async def test_a_share_that_comes_while_pods_drain_keeps_them(
     assert await seconds_until_gone(driver) == DRAIN
 
 
+async def test_a_share_that_comes_when_a_newer_version_has_begun_keeps_the_pods_of_the_one_before(
+    driver: Driver,
+) -> None:
+    world = driver.world
+    world.edit(template=template("v3"))
+    await driver.pass_time(1)
+    assert (driver.status.canary_revision, serving(world)) == (V3, (V2, 1))
+    break_route(world)
+    await driver.pass_time(300)
+    assert serving(world) == (V2, 1)
+    mend_route(world)
+    await at_weight(driver, 5)
+    assert serving(world) == (V3, 1)
+
+
+async def test_a_share_that_somebody_gives_to_pods_that_drain_has_them_drain_anew(
+    driver: Driver,
+) -> None:
+    world = driver.world
+    world.edit(template=template("v1"))
+    await driver.pass_time(25)
+    world.route = replace(world.route, weight=50)
+    await driver.work()
+    assert (world.route.weight, serving(world)) == (0, (V2, 1))
+    assert await seconds_until_gone(driver) == DRAIN
+
+
 @pytest.mark.parametrize("before", ["on its steps", "paused", "reverted", "aborted"])
 async def test_a_third_version_gets_no_pod_and_no_share_before_the_share_is_gone(
     driver: Driver, before: str

@@ -1,6 +1,7 @@
 """A rollout takes its pods from a Deployment of somebody else, and gives its place back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -94,6 +95,25 @@ async def test_callers_always_have_all_of_their_pods(world: World) -> None:
     await driver.pass_time(10)
     assert world.is_gone
     assert min(pods for _, pods in seen) == REPLICAS
+
+
+async def test_the_deployment_is_not_scaled_down_while_the_router_takes_nothing_from_a_canary(
+    world: World,
+) -> None:
+    driver = Driver(world)
+    await driver.work()
+    world.route = replace(world.route, weight=50)
+
+    def refuse(name: str) -> None:
+        if name == "route":
+            raise UnavailableError("the API server refuses the route")
+
+    world.before_write = refuse
+    await driver.pass_time(60)
+    assert referenced(world).deployment.replicas == REPLICAS
+    world.before_write = lambda _: None
+    await driver.pass_time(5)
+    assert referenced(world).deployment.replicas == 0
 
 
 async def test_the_deployment_is_scaled_down_two_seconds_after_traffic_moved(world: World) -> None:
