@@ -117,7 +117,8 @@ def _action(  # noqa: C901 - one case per action
         case RollBack(_, reason, message):
             yield Notice("Warning", Reason.ROLLED_BACK, _rolled_back(before, reason, message))
         case Revert() if before.status.phase is not Phase.ROLLED_BACK:
-            words = "The stable template was applied again; all traffic is on stable."
+            later = " when its route is mended" if before.route.share_is_astray else ""
+            words = f"The stable template was applied again; all traffic goes to stable{later}."
             yield Notice("Normal", Reason.REVERTED, words)
         case _:
             pass

@@ -139,6 +139,11 @@ class RouteState:
     """Full names of what is routed; no decision depends on it, only what may go on."""
 
     @property
+    def share_is_astray(self) -> bool:
+        """Whether it gives the canary requests, and perhaps nobody can take them away."""
+        return self.broken and (self.weight or 0) > 0
+
+    @property
     def can_be_raised(self) -> bool:
         """Whether it is there and can be told any weight."""
         return self.exists and not self.broken
@@ -247,6 +252,11 @@ class Situation:
     def weight(self) -> int:
         """Share of requests that the router was told, in percent."""
         return self.status.weight or 0
+
+    @property
+    def gets_requests(self) -> bool:
+        """Whether the canary's pods are sent requests, by what is recorded or by what is routed."""
+        return self.weight > 0 or (self.route.weight or 0) > 0
 
     @property
     def canary_available(self) -> int | None:

@@ -111,15 +111,16 @@ def _canary(at: Situation) -> TrackTarget | None:
         return _sized(at, at.canary, status.canary_revision, replicas)
     ends = scale_down_at(at)
     drained = ends is None or at.now >= ends
-    if status.phase is Phase.ROLLING_BACK or not drained:
-        return None
+    if status.phase is Phase.ROLLING_BACK or at.gets_requests or not drained:
+        return None  # its pods serve until requests have gone elsewhere
     revision = at.canary.revision or status.stable_revision
     return TrackTarget(revision, 0) if revision else None
 
 
 def _canary_on_trial(at: Situation, revision: str) -> TrackTarget | None:
-    if at.canary.revision != revision and at.canary.pods > 0 and not traffic_drained(at):
-        return None  # the old canary's pods may still get requests from proxies that lag
+    others = at.canary.revision != revision and at.canary.pods > 0
+    if others and (at.gets_requests or not traffic_drained(at)):
+        return None  # the old canary's pods may still get requests, be it from proxies that lag
     if _is_its_share(at):
         return TrackTarget(revision, pods_now(at))
     # Never down within a step: a check that fails later does not make the pods superfluous that

@@ -1,6 +1,6 @@
 """Sentences for people: what happens, why, and what comes next."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from canary_operator.domain.phase import Phase
@@ -34,7 +34,16 @@ def message_of(at: Situation) -> str:
     if at.problem is None:
         return running
     calm = at.status.phase in {None, Phase.INITIALIZING, Phase.STABLE}
-    return at.problem.message if calm else sentences([at.problem.message, f"Meanwhile: {running}"])
+    more = [*([] if calm else [f"Meanwhile: {running}"]), *_waits_for_route(at)]
+    return sentences([at.problem.message, *more]) if more else at.problem.message
+
+
+def _waits_for_route(at: Situation) -> Iterator[str]:
+    """Tell what does not begin while a broken route may send requests to canary pods."""
+    wanted, status = at.wanted_revision, at.status
+    known = {None, status.stable_revision, status.canary_revision, status.rejected_revision}
+    if at.route.share_is_astray and wanted not in known:
+        yield f"Revision {wanted} goes on trial when the route is mended."
 
 
 def sentences(texts: Iterable[str]) -> str:
