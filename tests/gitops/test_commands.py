@@ -22,6 +22,7 @@ pytestmark = [
 CONFIG_MAPS = Resource("configmaps")
 TEACH = only_block("sh", "kubectl patch configmap")
 ANNOTATE = only_block("sh", "--field-manager=flux-client-side-apply")
+SCALE = only_block("sh", "kubectl scale")
 WATCH = only_block("sh", "kubectl canary watch")
 WAIT = only_block("sh", "kubectl wait")
 KUSTOMIZE = only_block("yaml", "nameReference")
@@ -68,7 +69,17 @@ def commit(release: Release, folder: Path, **changes: object) -> None:
 
 
 async def test_no_command_is_left_out() -> None:
-    assert sorted(blocks("sh")) == sorted([TEACH, ANNOTATE, WATCH, WAIT])
+    assert sorted(blocks("sh")) == sorted([TEACH, ANNOTATE, WATCH, WAIT, SCALE])
+
+
+async def test_a_number_that_git_does_not_have_is_written_once(bed: Bed, tmp_path: Path) -> None:
+    release = await repository(bed, tmp_path)
+    del release.spec["replicas"]
+    await release.apply()
+    command = SCALE.replace("cro/web", f"cro/helloworld -n {release.namespace}")
+    code, output = await shell(bed, command, release.namespace, tmp_path)
+    assert code == 0, output
+    assert (await release.get())["spec"]["replicas"] == 3
 
 
 async def test_argo_cd_is_taught_without_losing_what_it_knows(bed: Bed) -> None:
