@@ -1,5 +1,6 @@
 """The engine's ports in memory, with a virtual clock and a switch that breaks any write."""
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
 from canary_operator.domain.errors import ConflictError, InvalidRolloutError, RouteMissingError
-from canary_operator.domain.loans import FINALIZER
+from canary_operator.domain.loans import DEPLOYMENT, FINALIZER
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState
@@ -121,7 +122,6 @@ class World:
         """Have a Deployment of somebody else, which the spec may name."""
         self.referenced = referenced
         self.deployments["referenced"] = referenced.deployment
-        self.lenders["Deployment"] = WayBack(MemoryHandover(self), self.clock)
 
     def delete(self) -> None:
         """Delete the CanaryRollout; it goes when no finalizer is left."""
@@ -160,7 +160,7 @@ class World:
             router=_Router(self, seen),
             metrics=Meter(self),
             events=_Events(self, seen),
-            lenders=self.lenders,
+            lenders=ChainMap(self.lenders, {DEPLOYMENT: WayBack(MemoryHandover(self), self.clock)}),
         )
 
     async def ask_server(self, name: str) -> None:

@@ -80,6 +80,13 @@ class MemoryHandover:
         own: Referenced = self._world.referenced
         return own
 
+    async def find(self, rollout: Rollout, name: str, *, replaced: bool) -> None:  # noqa: ARG002
+        """Have the Deployment followed again."""
+        own = self._world.referenced
+        if own is None or own.is_followed or not (replaced or own.replicas_before):
+            return
+        await self._world.write("follow", lambda: setattr(own, "is_followed", True))
+
     def reference(self, rollout: Rollout, name: str) -> Reference | None:  # noqa: ARG002
         """Return the Deployment that the pods were taken from."""
         own = self._world.referenced

@@ -1,12 +1,12 @@
 """A rollout takes its pods from a Deployment of somebody else, and gives its place back."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from canary_operator.domain.errors import UnavailableError
+from canary_operator.domain.errors import DriftConflictError, UnavailableError
 from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
@@ -312,6 +312,83 @@ async def test_a_rollout_that_never_served_is_deleted_without_touching_the_deplo
     assert not referenced(world).is_followed
 
 
+async def test_a_rollout_that_never_served_does_not_wait_for_an_update_of_the_deployment(
+    world: World,
+) -> None:
+    own = referenced(world)
+    own.deployment.track = "stable"  # old pods stay until new ones are available
+    own.edit(template("broken"))
+    world.broken.add(revision_of(template("broken")))
+    driver = Driver(world)
+    await driver.pass_time(5)
+    assert driver.status.phase is Phase.INITIALIZING
+    assert own.deployment.state().updated < own.deployment.state().pods
+    world.delete()
+    await driver.work()
+    assert world.is_gone
+
+
+async def test_a_label_that_was_taken_while_nobody_looked_does_not_leave_the_deployment_at_zero(
+    world: World,
+) -> None:
+    driver = await adopted(world)
+    referenced(world).is_followed = False
+    world.delete()
+    driver.start()
+    await driver.pass_time(20)
+    assert world.is_gone
+    assert referenced(world).deployment.replicas == REPLICAS
+    assert not referenced(world).service_is_taken
+    assert not referenced(world).is_followed
+
+
+async def test_one_that_was_never_replaced_is_not_labelled_for_the_way_back(world: World) -> None:
+    world.broken.add(revision_of(template("v1")))
+    driver = Driver(world)
+    await driver.pass_time(5)
+    referenced(world).is_followed = False
+    before = world.writes.count("follow")
+    world.delete()
+    await driver.work()
+    assert world.is_gone
+    assert world.writes.count("follow") == before
+
+
+@pytest.mark.parametrize("pods", [1, 2])
+async def test_who_keeps_on_setting_fewer_pods_gets_those(world: World, pods: int) -> None:
+    driver = await adopted(world)
+    seen = watch_over(world)
+
+    def set_back(name: str) -> None:
+        seen.append((name, serving(world)))
+        if name == "scale up":
+            referenced(world).scale(pods)
+
+    world.after_write = set_back
+    world.delete()
+    await driver.pass_time(60)
+    assert world.is_gone
+    assert referenced(world).deployment.replicas == pods
+    assert world.writes.count("scale up") == 3
+    assert min(count for _, count in seen) >= pods
+
+
+async def test_who_keeps_on_setting_no_pods_keeps_the_rollout_and_stable_serves(
+    world: World,
+) -> None:
+    driver = await adopted(world)
+
+    def refuse(name: str) -> None:
+        if name == "scale up":
+            raise DriftConflictError("somebody else", retry_after=timedelta(seconds=30))
+
+    world.before_write = refuse
+    world.delete()
+    await driver.pass_time(300, step=10)
+    assert not world.is_gone
+    assert serving(world) == REPLICAS
+
+
 async def test_without_a_mesh_the_service_is_taken_when_stable_serves(world: World) -> None:
     world.spec = adopting(**without_a_mesh(25, 50))
     seen = watch_over(world)
@@ -393,11 +470,12 @@ async def test_a_kill_at_any_write_leaves_callers_their_pods(
     world: World, number: int, side: str
 ) -> None:
     strike = kill_at(world, number)
-    fewest = REPLICAS
+    fewest, at = REPLICAS, dict[str, datetime]()
 
     def look(name: str) -> None:
         nonlocal fewest
         fewest = min(fewest, serving(world))
+        at[name] = world.now
         if side == "after_write":
             strike(name)
 
@@ -409,6 +487,8 @@ async def test_a_kill_at_any_write_leaves_callers_their_pods(
     await driver.pass_time(20)
     assert world.is_gone
     assert fewest == REPLICAS
+    assert at["give service back"] - at["close route"] >= PROXY_DELAY
+    assert at["release"] - at["give service back"] >= PROXY_DELAY
     assert referenced(world).deployment.replicas == REPLICAS
     assert not referenced(world).service_is_taken
     assert not referenced(world).is_followed

@@ -28,6 +28,11 @@ class ClusterHandover:
         self._apex = ApexServices(client, caches)
         self._references = References(client, caches)
 
+    async def find(self, rollout: Rollout, name: str, *, replaced: bool) -> None:
+        """Ask by name for what was borrowed and nothing tells of any more."""
+        await self._apex.find_taken(rollout)
+        await self._references.find_replaced(rollout, name, replaced=replaced)
+
     def reference(self, rollout: Rollout, name: str) -> Reference | None:
         """Return the Deployment that the pods were taken from; None where it is gone."""
         return self._references.seen(rollout, name)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from canary_operator.adapters.cluster.answers import Manifest
-from canary_operator.adapters.cluster.cache import Held, ObjectCache
+from canary_operator.adapters.cluster.cache import Held, ObjectCache, Place
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.convergence import Convergence
 from canary_operator.adapters.cluster.drift import Rules, projection
@@ -97,7 +97,11 @@ class OwnedObjects(Generic[Spec]):
         self.cache = cache
         self._rules = rules
         self._convergence = Convergence(time.monotonic)
-        cache.on_removal(self._convergence.forget)
+        cache.on_removal(self.removed)
+
+    def removed(self, place: Place) -> None:
+        """Drop what is remembered of an object that is gone."""
+        self._convergence.forget(place)
 
     def get(self, rollout: Rollout, name: str) -> Held[Spec] | None:
         """Return the rollout's own object as last seen."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from canary_operator.adapters.cluster.resources import SERVICES
-from canary_operator.domain.errors import NameConflictError
+from canary_operator.domain.errors import DriftConflictError, NameConflictError
 from canary_operator.domain.objects import ROLLOUT_LABEL, TRACK_LABEL
 from canary_operator.domain.spec import RolloutSpec, parse_spec
 from canary_operator.domain.takeover import ADOPT_ANNOTATION
@@ -145,3 +145,35 @@ async def test_what_its_owner_selects_by_meanwhile_stays(world: World) -> None:
     await world.workloads.ensure_services(rollout, spec())
     live = await world.get(SERVICES, "web")
     assert live["spec"]["selector"] == {"app": "web", "track": "stable", **OURS}
+
+
+async def test_one_that_was_taken_over_stays_so_when_its_owner_removes_the_annotation(
+    world: World,
+) -> None:
+    await serve(world)
+    rollout = await with_stable(world)
+    await world.workloads.ensure_services(rollout, spec())
+    changes = {"metadata": {"annotations": {ADOPT_ANNOTATION: None}}}
+    await world.edit(SERVICES, "web", changes)
+    assert not await world.workloads.ensure_services(rollout, spec())
+    await world.edit(SERVICES, "web", {"spec": {"selector": {TRACK_LABEL: None}}})
+    assert await world.workloads.ensure_services(rollout, spec()), "a canary may be led to"
+
+
+async def test_a_label_that_does_not_stay_is_put_back_three_times_and_then_with_pauses(
+    world: World,
+) -> None:
+    await serve(world)
+    rollout = await with_stable(world)
+    await world.workloads.ensure_services(rollout, spec())
+
+    async def somebody_removes_it() -> None:
+        body = await world.edit(SERVICES, "web", {"metadata": {"labels": {ROLLOUT_LABEL: None}}})
+        world.caches.services.saw("DELETED", body)  # as a watch of the label says
+
+    for _ in range(2):
+        await somebody_removes_it()
+        await world.workloads.ensure_services(rollout, spec())
+    await somebody_removes_it()
+    with pytest.raises(DriftConflictError, match="Service web was set back 3 times"):
+        await world.workloads.ensure_services(rollout, spec())
