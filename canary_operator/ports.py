@@ -50,6 +50,8 @@ class Rollout:
     """What keeps it when it is deleted, ours and those of others."""
     created: str = ""
     """When it was made, as Kubernetes writes it."""
+    anchor: str | None = None
+    """uid of what its objects stay with while it is deleted; None where there is no such thing."""
     objects: object = None
     """Equal to what it was before while none of the rollout's own objects was seen to change; None
     where nobody can tell."""
@@ -100,8 +102,16 @@ class Rollouts(Protocol):
         """
         ...
 
+    async def anchor(self, rollout: Rollout) -> None:
+        """Keep the objects of the rollout, too, until `release`, however it is deleted.
+
+        Raises:
+            ForbiddenError, UnavailableError.
+        """
+        ...
+
     async def release(self, rollout: Rollout) -> None:
-        """Let the rollout go when it is deleted: nothing has to be given back.
+        """Let the rollout go when it is deleted, with its objects: all was given back.
 
         Raises:
             ConflictError, ForbiddenError, UnavailableError.
@@ -122,6 +132,14 @@ class Workloads(Protocol):
 
     def reference(self, rollout: Rollout, name: str) -> Reference | None:
         """Return a Deployment that the pods are taken from; None where none is followed."""
+        ...
+
+    async def look_up(self, rollout: Rollout, name: str) -> None:
+        """See whether the pods can be taken from a Deployment, and change nothing.
+
+        Raises:
+            WorkloadNotFoundError, NameConflictError, UnavailableError.
+        """
         ...
 
     async def follow(self, rollout: Rollout, name: str) -> Reference:

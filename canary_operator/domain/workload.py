@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary_operator.domain.errors import InvalidSpecError, InvalidTemplateError, NameConflictError
-from canary_operator.domain.loans import DEPLOYMENT
+from canary_operator.domain.loans import DEPLOYMENT, Loan
 from canary_operator.domain.objects import CANARY, GROUP, STABLE, track_name
 from canary_operator.domain.spec import PodTemplate, RolloutSpec, find_problems
 from canary_operator.domain.spec.workload import WorkloadRef
@@ -52,6 +52,15 @@ def referenced_name(raw: Mapping[str, Any]) -> str | None:
     ref = raw.get("workloadRef")
     name = ref.get("name") if isinstance(ref, Mapping) else None
     return name if isinstance(name, str) and name else None
+
+
+def labelled(raw: Mapping[str, Any]) -> tuple[Loan, ...]:
+    """Return the Deployment that a spec names, as a loan.
+
+    It is labelled before the spec is read to its end, and so also where that is refused.
+    """
+    name = referenced_name(raw)
+    return (Loan(kind=DEPLOYMENT, name=name),) if name else ()
 
 
 def is_held(name: str, raw: Mapping[str, Any], status: RolloutStatus) -> bool:

@@ -95,6 +95,8 @@ class WayBack:
             SurroundingsError: the API server did not take a write.
         """
         written, record = False, RolloutStatus.read(rollout.status).workload
+        if record is not None and record.name != loan.name:
+            return await self._only_let_go(rollout, loan)
         await self._handover.find(rollout, loan.name, replaced=record is not None)
         if record is not None:
             self._changed.setdefault(rollout.key, self._clock())
@@ -109,6 +111,13 @@ class WayBack:
                 raise NotSetBackYetError(step.words, retry_after=pause)
             await self._take(step, rollout, loan)
             written = True
+
+    async def _only_let_go(self, rollout: Rollout, loan: Loan) -> bool:
+        """Take the marks from a Deployment, where stable took the place of another one."""
+        known = self._handover.reference(rollout, loan.name) is not None
+        if known:
+            await self._handover.let_go(rollout, loan.name)
+        return known
 
     def _look(self, rollout: Rollout, loan: Loan) -> Returning:
         seen, now = self._handover, self._clock()

@@ -50,6 +50,8 @@ class World:
     request: str | None = None
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
+    is_anchored: bool = False
+    """Whether the rollout's objects stay while it is deleted, however that is done."""
     lenders: dict[str, Lender] = field(default_factory=dict)
     """Give back what the rollout borrowed, by kind of objects."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
@@ -210,7 +212,14 @@ class _Rollouts(Port):
     async def guard(self, rollout: Rollout) -> None:
         await self._write_finalizers("guard", rollout, (*rollout.finalizers, FINALIZER))
 
+    async def anchor(self, rollout: Rollout) -> None:  # noqa: ARG002
+        await self.world.write("anchor", lambda: setattr(self.world, "is_anchored", True))
+        self.sight.learned(ROLLOUT)
+
     async def release(self, rollout: Rollout) -> None:
+        if self.world.is_anchored:
+            gone = lambda: setattr(self.world, "is_anchored", False)  # noqa: E731
+            await self.world.write("let objects go", gone)
         left = tuple(one for one in rollout.finalizers if one != FINALIZER)
         await self._write_finalizers("release", rollout, left)
 

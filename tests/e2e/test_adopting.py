@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from canary_operator.playground.client import DEPLOYMENTS, MERGE, SERVICES, NotFoundError
 from canary_operator.playground.local import ROLLOUTS
-from tests.support.adopting import ADOPT, BEFORE, OURS, ROLLOUT, Shop
+from tests.support.adopting import ADOPT, BEFORE, OURS, RECORDS, ROLLOUT, Shop
 from tests.support.bed import VIRTUAL_SERVICES, Bed, condition, quick_spec
 from tests.support.clusters import eventually
 
@@ -148,3 +148,63 @@ async def test_without_a_mesh_the_service_is_adopted_and_given_back(shop: Shop) 
     assert found["spec"]["selector"] == {"app": "web"}
     assert found["metadata"]["annotations"] == {ADOPT: "web"}
     assert (await shop.deployment())["spec"]["replicas"] == 3
+
+
+async def test_deleted_in_the_foreground_stable_serves_until_the_deployment_does(
+    shop: Shop,
+) -> None:
+    """Argo CD prunes so: the garbage collector deletes what a rollout made before its end."""
+    await shop.adopt()
+    await shop.apply_deployment("crash", replicas=None)  # it will not serve when it comes back
+    await shop.delete_in_the_foreground()
+    await shop.until_deployment(lambda found: found["spec"]["replicas"] == 3)
+
+    async def collected() -> bool:
+        rollout = await shop.bed.client.get(ROLLOUTS, "web", shop.namespace)
+        return "foregroundDeletion" not in rollout["metadata"]["finalizers"]
+
+    await eventually(collected)  # so it has looked at everything that it might delete
+    stable = await shop.bed.client.get(DEPLOYMENTS, "web-stable", shop.namespace)
+    assert "deletionTimestamp" not in stable["metadata"]
+    assert stable["status"]["availableReplicas"] == 3
+    assert (await shop.service())["spec"]["selector"] == {"app": "web", **OURS}
+    await shop.bed.client.get(SERVICES, "web-stable", shop.namespace)
+
+    await shop.apply_deployment("v3", replicas=None)
+    await shop.until_gone()
+    assert (await shop.deployment())["status"]["availableReplicas"] == 3
+    assert (await shop.service())["spec"]["selector"] == {"app": "web"}
+    await shop.until_nothing_is_left()
+
+
+async def test_in_the_background_everything_goes_with_the_rollout_too(shop: Shop) -> None:
+    await shop.adopt()
+    await shop.bed.client.delete(ROLLOUTS, "web", shop.namespace)
+    await shop.until_gone()
+    await shop.until_nothing_is_left()
+
+
+async def test_an_anchor_that_somebody_deletes_is_made_anew(shop: Shop) -> None:
+    await shop.adopt()
+    before = await shop.anchor()
+    await shop.bed.client.delete(RECORDS, before["metadata"]["name"], shop.namespace)
+
+    async def anchored_anew() -> bool:
+        stable = await shop.bed.client.get(DEPLOYMENTS, "web-stable", shop.namespace)
+        owners = {one["uid"] for one in stable["metadata"]["ownerReferences"]}
+        return (await shop.anchor())["metadata"]["uid"] in owners - {before["metadata"]["uid"]}
+
+    await eventually(anchored_anew)
+
+
+async def test_a_service_is_given_back_though_its_owner_removed_the_annotation_before(
+    shop: Shop,
+) -> None:
+    await shop.adopt()
+    patch = {"metadata": {"annotations": {ADOPT: None}}}
+    await shop.bed.client.patch(SERVICES, "web", patch, shop.namespace, ctype=MERGE)
+    await shop.bed.client.delete(ROLLOUTS, "web", shop.namespace)
+    await shop.until_gone()
+    found = await shop.service()
+    assert found["spec"]["selector"] == {"app": "web"}
+    assert not found["metadata"].get("annotations")

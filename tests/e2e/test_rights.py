@@ -50,6 +50,7 @@ HIDDEN: frozenset[Right] = frozenset(
     {
         ("canary-operator.dev", "canaryrollouts/finalizers", "update"),
         ("apps", "deployments", "create"),
+        ("apps", "deployments", "delete"),
         ("", "services", "create"),
         ("networking.istio.io", "virtualservices", "create"),
         ("networking.istio.io", "destinationrules", "create"),

@@ -63,7 +63,7 @@ def watch_over(world: World) -> list[tuple[str, int]]:
 
 
 def writes_of_interest(world: World) -> list[str]:
-    kept = {"stable", "take service over", "route", "scale down", "follow", "guard"}
+    kept = {"stable", "take service over", "route", "scale down", "follow", "guard", "anchor"}
     return [write for write in world.writes if write in kept]
 
 
@@ -72,8 +72,9 @@ async def test_stable_comes_up_from_the_deployment_then_traffic_moves_then_it_is
 ) -> None:
     driver = await adopted(world)
     assert writes_of_interest(world) == [
-        "follow",
         "guard",
+        "follow",
+        "anchor",
         "stable",
         "take service over",
         "route",
@@ -280,6 +281,7 @@ async def test_the_way_back_is_pods_then_route_then_canary_then_service(world: W
         "stop canary",
         "give service back",
         "let go",
+        "let objects go",
         "release",
     ]
 
@@ -340,6 +342,58 @@ async def test_a_label_that_was_taken_while_nobody_looked_does_not_leave_the_dep
     assert referenced(world).deployment.replicas == REPLICAS
     assert not referenced(world).service_is_taken
     assert not referenced(world).is_followed
+
+
+async def test_a_spec_that_is_refused_after_the_deployment_was_labelled_leaves_no_label(
+    world: World,
+) -> None:
+    world.spec = adopting(service={"port": 80, "targetPort": "no-such-port"})
+    driver = Driver(world)
+    await driver.work()
+    assert driver.status.conditions[0].reason == Reason.INVALID_SPEC
+    assert referenced(world).is_followed
+    world.delete()
+    await driver.work()
+    assert world.is_gone
+    assert not referenced(world).is_followed
+
+
+@pytest.mark.parametrize("side", ["before_write", "after_write"])
+@pytest.mark.parametrize("number", range(1, 8))
+async def test_deleted_while_it_is_taken_in_a_rollout_leaves_no_mark(
+    world: World, number: int, side: str
+) -> None:
+    strike = kill_at(world, number)
+
+    def die_and_be_deleted(name: str) -> None:
+        try:
+            strike(name)
+        except Killed:
+            world.delete()
+            raise
+
+    setattr(world, side, die_and_be_deleted)
+    driver = Driver(world)
+    await driver.pass_time(20)
+    assert driver.kills == 1
+    assert world.is_gone
+    assert not referenced(world).is_followed
+    assert not world.is_anchored
+
+
+async def test_stable_is_not_made_while_nothing_keeps_it_through_a_deletion(world: World) -> None:
+    def refuse(name: str) -> None:
+        if name == "anchor":
+            raise UnavailableError("the API server is away")
+
+    world.before_write = refuse
+    driver = Driver(world)
+    with pytest.raises(AssertionError, match="no rest"):  # a tick that fails is tried at once here
+        await driver.work()
+    assert "stable" not in world.deployments
+    world.before_write = lambda _: None
+    await driver.work()
+    assert "stable" in world.deployments
 
 
 async def test_one_that_was_never_replaced_is_not_labelled_for_the_way_back(world: World) -> None:
@@ -465,7 +519,7 @@ def kill_at(world: World, number: int) -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize("side", ["before_write", "after_write"])
-@pytest.mark.parametrize("number", range(1, 18))
+@pytest.mark.parametrize("number", range(1, 20))
 async def test_a_kill_at_any_write_leaves_callers_their_pods(
     world: World, number: int, side: str
 ) -> None:

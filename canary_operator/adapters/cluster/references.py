@@ -64,6 +64,17 @@ class References(OwnedObjects[SeenDeployment]):
         mine = held is not None and held.rollout == rollout.key and held.owner_uid is None
         return held if mine else None
 
+    async def look_up(self, rollout: Rollout, name: str) -> None:
+        """See whether the pods can be taken from a Deployment, and change nothing."""
+        key = rollout.key
+        try:
+            body = await self.client.get(DEPLOYMENTS, key.namespace, name)
+        except NotFoundError as error:
+            raise WorkloadNotFoundError(name, key.namespace) from error
+        except ApiError as error:
+            raise UnavailableError(f"Deployment {name} cannot be looked at: {error}") from error
+        self._check_free(key, self.cache.read(body))
+
     async def follow(self, rollout: Rollout, name: str) -> Reference:
         """Have a Deployment followed, and return it."""
         key = rollout.key
