@@ -1,5 +1,6 @@
 """Everything a decision may look at, as frozen data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
@@ -177,6 +178,8 @@ class Situation:
     route: RouteState = field(default_factory=RouteState)
     reference: Reference | None = None
     """The Deployment of `spec.workloadRef`; None where there is none."""
+    service_selector: Mapping[str, str] = field(default_factory=dict)
+    """What a Service that was taken over selects by itself; empty where none was."""
     check: CheckResult | None = None
     checked: int = 1
     """Rollouts that this operator checks now, as far as it knows; many are looked at in turn."""

@@ -1,6 +1,7 @@
 """A Deployment with its Service that run already are adopted, released from, and given back."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -208,3 +209,32 @@ async def test_a_service_is_given_back_though_its_owner_removed_the_annotation_b
     found = await shop.service()
     assert found["spec"]["selector"] == {"app": "web"}
     assert not found["metadata"].get("annotations")
+
+
+async def test_a_service_that_is_deleted_has_a_stand_in_until_it_is_applied_again(
+    shop: Shop,
+) -> None:
+    release = await shop.adopt()
+    await shop.bed.client.delete(SERVICES, "web", shop.namespace)
+    await release.until(lambda status: "Apply it again" in status["message"])
+
+    async def stands_in() -> dict[str, Any] | None:
+        try:
+            return await shop.service()
+        except NotFoundError:
+            return None
+
+    found = await eventually(stands_in)
+    assert found["spec"]["selector"] == {"app": "web", **OURS}
+    assert "ownerReferences" not in found["metadata"]
+    await release.until(lambda status: condition(status, "Ready")["status"] == "True")
+    await shop.apply_service()
+
+    async def taken_over() -> bool:
+        return bool((await shop.service())["spec"]["selector"] == {"app": "web", **OURS})
+
+    await eventually(taken_over)
+    await shop.bed.client.delete(ROLLOUTS, "web", shop.namespace)
+    await shop.until_gone()
+    found = await shop.service()
+    assert found["spec"]["selector"] == {"app": "web"}

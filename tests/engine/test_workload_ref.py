@@ -85,6 +85,7 @@ async def test_stable_comes_up_from_the_deployment_then_traffic_moves_then_it_is
     record = driver.status.workload
     assert record is not None
     assert (record.name, record.replicas) == ("web", REPLICAS)
+    assert record.service_selector == {"app": "web"}
     assert referenced(world).replicas_before == REPLICAS
 
 

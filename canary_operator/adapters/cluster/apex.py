@@ -1,5 +1,8 @@
 """The Service that callers use: the rollout's own, or one that its owner gave to the rollout."""
 
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from canary_operator.adapters.cluster.answers import Manifest
@@ -11,6 +14,7 @@ from canary_operator.adapters.cluster.owned import check_ours, marks_of
 from canary_operator.adapters.cluster.resources import SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.cluster.services import OwnedServices
+from canary_operator.adapters.cluster.stand_ins import StandIns, adopted_selector
 from canary_operator.domain.errors import NameConflictError, UnavailableError
 from canary_operator.domain.objects import STABLE, TRACK_LABEL, track_name
 from canary_operator.domain.spec import RolloutSpec
@@ -32,9 +36,12 @@ class ApexServices(OwnedServices):
     One that was given has no ownerReference of ours: it must not go with the CanaryRollout.
     """
 
-    def __init__(self, client: Client, caches: Caches) -> None:
+    def __init__(
+        self, client: Client, caches: Caches, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(client, caches.services)
         self._deployments = caches.deployments
+        self._stand_ins = StandIns(client, caches.services, clock)
         self._theirs: set[Place] = set()
         """Where Services stand that were taken over."""
 
@@ -100,14 +107,22 @@ class ApexServices(OwnedServices):
         asked = spec.workload_ref is not None
         held = await self._find_theirs(rollout) if asked else None
         if held is None:
+            own = adopted_selector(rollout) if asked else None
+            if own is not None and self.get(rollout, rollout.key.name) is None:
+                return await self._stand_ins.make(rollout, wanted, own)
             return await self.ensure(rollout, wanted)
-        name, live = rollout.key.name, _spec(held)
-        check_service(name, live, spec.service.all_ports, self._labels(rollout))
-        if not (takes_over or is_taken(name, live)):
-            return False
+        name, live = rollout.key.name, _as_given(rollout, _spec(held))
+        fits = partial(check_service, name, live, spec.service.all_ports, self._labels(rollout))
+        if not is_taken(name, live):
+            fits()
+            if not takes_over:
+                return False
         self._theirs.add((held.namespace, held.name))
-        # What sets the selector back lets callers meet a canary: it is not left so for long.
-        return await self._ensure(held, taken(wanted, live), urgent=True)
+        # What sets the selector back lets callers meet a canary: it is not left so for long, nor
+        # where the Service does not fit any more.
+        written = await self._ensure(held, taken(wanted, live), urgent=True)
+        fits()
+        return written
 
     async def _find_theirs(self, rollout: Rollout) -> Held[SeenManifest] | None:
         """Return the Service if somebody gave it; None where it is ours, or not there.
@@ -125,6 +140,7 @@ class ApexServices(OwnedServices):
                     raise
                 self._forget((namespace, name))
                 return None
+        self._stand_ins.is_back((namespace, name))
         if _is_given(rollout, held) or _is_taken(rollout, held):
             return held
         if held.owner_uid is None:
@@ -154,6 +170,10 @@ class ApexServices(OwnedServices):
         patch = {"metadata": {"uid": held.uid, **marks_of(wanted)}, "spec": spec}
         return await self.client.merge(SERVICES, held.namespace, held.name, patch)
 
+    def is_taken(self, rollout: Rollout) -> bool:
+        """Whether a Service of somebody else leads to the pods of the rollout."""
+        return self._taken(rollout) is not None
+
     def is_open(self, rollout: Rollout) -> bool:
         """Whether a Service that was taken over leads to the canary's pods too."""
         held = self._taken(rollout)
@@ -170,7 +190,8 @@ class ApexServices(OwnedServices):
         held = self._taken(rollout)
         if held is not None:
             manifest = unpack(held.content.manifest)
-            await self._merge(held, given_back(manifest["metadata"]["annotations"]))
+            lost = None if own_selector(manifest["spec"]) else adopted_selector(rollout)
+            await self._merge(held, given_back(manifest["metadata"]["annotations"], lost))
             self._forget((held.namespace, held.name))
             left = self.cache.get(held.namespace, held.name)
             if left is not None and held.rollout is None:
@@ -191,6 +212,12 @@ class ApexServices(OwnedServices):
 
 def _is_taken(rollout: Rollout, held: Held[SeenManifest]) -> bool:
     return held.owner_uid is None and is_taken(rollout.key.name, _spec(held))
+
+
+def _as_given(rollout: Rollout, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec of a Service with what it selects by itself, also where that was lost."""
+    lost = None if own_selector(spec) else adopted_selector(rollout)
+    return {**spec, "selector": {**(spec.get("selector") or {}), **lost}} if lost else spec
 
 
 def _is_given(rollout: Rollout, held: Held[SeenManifest]) -> bool:

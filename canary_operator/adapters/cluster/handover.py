@@ -53,7 +53,7 @@ class ClusterHandover:
 
     def service_is_taken(self, rollout: Rollout) -> bool:
         """Whether a Service of somebody else leads to the pods of the rollout."""
-        return bool(self._apex.selected_by(rollout))
+        return self._apex.is_taken(rollout)
 
     async def scale_up(self, rollout: Rollout, name: str, replicas: int) -> None:
         """Give the Deployment its pods back."""
