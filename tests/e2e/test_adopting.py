@@ -157,7 +157,7 @@ async def test_deleted_in_the_foreground_stable_serves_until_the_deployment_does
     """Argo CD prunes so: the garbage collector deletes what a rollout made before its end."""
     await shop.adopt()
     await shop.apply_deployment("crash", replicas=None)  # it will not serve when it comes back
-    await shop.delete_in_the_foreground()
+    await shop.delete("Foreground")
     await shop.until_deployment(lambda found: found["spec"]["replicas"] == 3)
 
     async def collected() -> bool:
@@ -178,10 +178,15 @@ async def test_deleted_in_the_foreground_stable_serves_until_the_deployment_does
     await shop.until_nothing_is_left()
 
 
-async def test_in_the_background_everything_goes_with_the_rollout_too(shop: Shop) -> None:
+@pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
+async def test_however_it_is_deleted_the_deployment_serves_and_nothing_is_left(
+    shop: Shop, policy: str
+) -> None:
     await shop.adopt()
-    await shop.bed.client.delete(ROLLOUTS, "web", shop.namespace)
+    await shop.delete(policy)
     await shop.until_gone()
+    assert (await shop.deployment())["status"]["availableReplicas"] == 3
+    assert (await shop.service())["spec"]["selector"] == {"app": "web"}
     await shop.until_nothing_is_left()
 
 

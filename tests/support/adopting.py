@@ -109,9 +109,9 @@ class Shop:
 
         return await eventually(look)
 
-    async def delete_in_the_foreground(self) -> None:
-        """Delete the CanaryRollout as `kubectl delete --cascade=foreground` does."""
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground"}
+    async def delete(self, policy: str) -> None:
+        """Delete the CanaryRollout as `kubectl delete --cascade` does."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         path = ROLLOUTS.path(self.namespace, self.name)
         await self.bed.client.request("DELETE", path, options)
 

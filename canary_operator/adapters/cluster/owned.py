@@ -48,7 +48,8 @@ def check_ours(rollout: Rollout, resource: Resource, held: Held[Any]) -> None:
     if held.owner == f"{KIND} {rollout.key.name}":
         raise NameConflictError(
             f"{what} belongs to a deleted CanaryRollout of the same name. It goes by itself, "
-            "unless that one was deleted with --cascade=orphan: then delete it."
+            "unless that one was deleted with --cascade=orphan, or its finalizer was removed: then "
+            "delete it."
         )
     whose = f"belongs to {held.owner}" if held.owner else "was not made by this rollout"
     raise NameConflictError(
