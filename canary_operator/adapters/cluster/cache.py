@@ -171,7 +171,7 @@ class ObjectCache(Generic[Content]):
         held = self.read(body)
         self._unconfirmed.discard(held.uid)
         if event_type == "DELETED":
-            self._bury(held)
+            self.bury(held)
         else:
             self._accept(held)
             if self._news.get(_place(held)) != held.version:
@@ -222,7 +222,8 @@ class ObjectCache(Generic[Content]):
             self._news[place] = held.version
         return held
 
-    def _bury(self, held: Held[Content]) -> None:
+    def bury(self, held: Held[Content]) -> None:
+        """Forget what is gone for good: what a watch tells late does not bring it back."""
         self._graves[held.uid] = max(held.version, self._graves.pop(held.uid, -1))
         if len(self._graves) > _GRAVES:
             self._graves.popitem(last=False)

@@ -103,11 +103,15 @@ class ClusterRollouts:
                 f"The API server does not take finalizer {FINALIZER}: {error.message}"
             ) from error
         self._cache.learned(answer)
+        if rollout.deleting and not finalizers:
+            # The answer has the version that the object had before, with its last finalizer. Nobody
+            # may take it for one that still has something to give back.
+            self._drop(rollout)
 
     def _drop(self, rollout: Rollout) -> None:
         held = self._cache.get(rollout.key.namespace, rollout.key.name)
         if held is not None and held.uid == rollout.uid:
-            self._cache.drop(held)
+            self._cache.bury(held)
 
 
 def _may_be_anchored(rollout: Rollout) -> bool:
