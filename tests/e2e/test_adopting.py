@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from canary_operator.playground.client import DEPLOYMENTS, MERGE, SERVICES, NotFoundError
 from canary_operator.playground.local import ROLLOUTS
-from tests.support.adopting import ADOPT, BEFORE, OURS, RECORDS, ROLLOUT, Shop
+from tests.support.adopting import ADOPT, BEFORE, OURS, ROLLOUT, Shop
 from tests.support.bed import VIRTUAL_SERVICES, Bed, condition, quick_spec
 from tests.support.clusters import eventually
 
@@ -192,15 +192,7 @@ async def test_however_it_is_deleted_the_deployment_serves_and_nothing_is_left(
 
 async def test_an_anchor_that_somebody_deletes_is_made_anew(shop: Shop) -> None:
     await shop.adopt()
-    before = await shop.anchor()
-    await shop.bed.client.delete(RECORDS, before["metadata"]["name"], shop.namespace)
-
-    async def anchored_anew() -> bool:
-        stable = await shop.bed.client.get(DEPLOYMENTS, "web-stable", shop.namespace)
-        owners = {one["uid"] for one in stable["metadata"]["ownerReferences"]}
-        return (await shop.anchor())["metadata"]["uid"] in owners - {before["metadata"]["uid"]}
-
-    await eventually(anchored_anew)
+    await shop.lose_anchor()
 
 
 async def test_a_service_is_given_back_though_its_owner_removed_the_annotation_before(

@@ -129,6 +129,19 @@ class Shop:
 
         return await eventually(made)
 
+    async def lose_anchor(self) -> None:
+        """Delete the anchor, and wait until stable has another one."""
+        before = (await self.anchor())["metadata"]
+        await self.bed.client.delete(RECORDS, before["name"], self.namespace)
+
+        async def anchored_anew() -> bool:
+            name = f"{self.name}-stable"
+            stable = await self.bed.client.get(DEPLOYMENTS, name, self.namespace)
+            owners = {one["uid"] for one in stable["metadata"]["ownerReferences"]}
+            return (await self.anchor())["metadata"]["uid"] in owners - {before["uid"]}
+
+        await eventually(anchored_anew)
+
     async def until_nothing_is_left(self) -> None:
         """Wait until nothing is there any more that the operator made."""
         selector = "app.kubernetes.io/managed-by=canary-operator"
