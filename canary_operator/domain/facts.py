@@ -244,10 +244,18 @@ def note_workload(at: Situation) -> Situation:
             return at
         replicas = seen.own_replicas or at.stable.replicas
         new = WorkloadRecord(name=seen.name, replicas=replicas, replaced_at=at.now)
-        return with_status(at, workload=new)
+        return _note_service(with_status(at, workload=new))
     if seen.replicas == 0 and record.scaled_down_at is None:
-        return with_status(at, workload=record.model_copy(update={"scaled_down_at": at.now}))
-    return at
+        at = with_status(at, workload=record.model_copy(update={"scaled_down_at": at.now}))
+    return _note_service(at)
+
+
+def _note_service(at: Situation) -> Situation:
+    """Remember that a Service was taken over: when it is gone, nobody else knows it."""
+    record, selector = at.status.workload, dict(at.service_selector)
+    if record is None or not selector or record.service_selector == selector:
+        return at
+    return with_status(at, workload=record.model_copy(update={"service_selector": selector}))
 
 
 def note_step_passed(at: Situation) -> Situation:

@@ -49,6 +49,14 @@ def _deployment(spec: RolloutSpec) -> Iterator[Loan]:
         yield Loan(kind=DEPLOYMENT, name=spec.workload_ref.name)
 
 
+def needs_anchor(loans: Iterable[Loan]) -> bool:
+    """Whether the rollout's own objects have to stay until all was given back.
+
+    They serve in the place of a Deployment until that has its pods again.
+    """
+    return any(loan.kind == DEPLOYMENT for loan in loans)
+
+
 VIRTUAL_SERVICE = "VirtualService"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from canary_operator.domain.anchors import anchor_reference
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.spec.autoscaling import Autoscaling
 from canary_operator.domain.spec.schema import plain
@@ -61,6 +62,8 @@ class Owner:
     name: str
     namespace: str
     uid: str
+    anchor: str | None = None
+    """uid of what its objects stay with while it is deleted; None where nothing keeps it then."""
 
 
 def track_name(rollout: str, track: str) -> str:
@@ -81,7 +84,17 @@ def metadata(
     annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the metadata of an object that the rollout controls."""
-    reference = {
+    return {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": {ROLLOUT_LABEL: owner.name, MANAGED_BY_LABEL: MANAGER, **(labels or {})},
+        **({"annotations": dict(annotations)} if annotations else {}),
+        "ownerReferences": list(_owners(owner)),
+    }
+
+
+def _owners(owner: Owner) -> Iterator[dict[str, Any]]:
+    yield {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
         "name": owner.name,
@@ -89,13 +102,8 @@ def metadata(
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    return {
-        "name": name,
-        "namespace": owner.namespace,
-        "labels": {ROLLOUT_LABEL: owner.name, MANAGED_BY_LABEL: MANAGER, **(labels or {})},
-        **({"annotations": dict(annotations)} if annotations else {}),
-        "ownerReferences": [reference],
-    }
+    if owner.anchor is not None:
+        yield anchor_reference(owner.name, owner.uid, owner.anchor)
 
 
 def deployment(

@@ -1,5 +1,6 @@
 """Everything a decision may look at, as frozen data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
@@ -195,6 +196,8 @@ class Situation:
     route: RouteState = field(default_factory=RouteState)
     reference: Reference | None = None
     """The Deployment of `spec.workloadRef`; None where there is none."""
+    service_selector: Mapping[str, str] = field(default_factory=dict)
+    """What a Service that was taken over selects by itself; empty where none was."""
     of_reference: frozenset[str] = frozenset()
     """Recorded revisions whose pods were taken from that Deployment."""
     check: CheckResult | None = None

@@ -172,6 +172,8 @@ class WorkloadRecord(Recorded):
     """When all traffic was on stable; its pods outlive that by two seconds."""
     scaled_down_at: Time | None = None
     """When it was first seen with no pod asked for; absent where it still has some."""
+    service_selector: Annotated[dict[str, str], Field(max_length=100)] | None = None
+    """What the Service that was taken over selects by itself; absent where none was."""
 
 
 class RolloutStatus(Recorded):

@@ -140,16 +140,33 @@ def taken(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def given_back(annotations: Mapping[str, str]) -> dict[str, Any]:
+def stand_in(wanted: Mapping[str, Any], selector: Mapping[str, str]) -> dict[str, Any]:
+    """Return a Service in the place of one that was taken over and is gone: nobody owns it.
+
+    Args:
+        wanted: The manifest of a Service of our own.
+        selector: What the one that is gone selected by itself.
+    """
+    made = taken(wanted, {"selector": selector})
+    meta = made["metadata"]
+    annotations = {**meta["annotations"], ADOPT_ANNOTATION: meta["name"]}
+    spec = {**made["spec"], "ports": wanted["spec"]["ports"]}
+    return {**made, "metadata": {**meta, "annotations": annotations}, "spec": spec}
+
+
+def given_back(
+    annotations: Mapping[str, str], own: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the merge patch that lets a Service lead where it led before.
 
     Args:
         annotations: Those of ours that it has; that of its owner stays.
+        own: What it selects by itself where that was lost.
     """
     marks = [name for name in annotations if name != ADOPT_ANNOTATION]
     return {
         "metadata": {"labels": {ROLLOUT_LABEL: None}, "annotations": dict.fromkeys(marks)},
-        "spec": {"selector": dict.fromkeys(sorted(_OURS))},
+        "spec": {"selector": {**dict.fromkeys(sorted(_OURS)), **(own or {})}},
     }
 
 

@@ -39,7 +39,9 @@ class Returning:
     """How far the way back is, as last seen."""
 
     replicas: int
-    """Pods that the Deployment has to have."""
+    """Pods that the Deployment has to have; 0 where none were taken from it."""
+    insists: bool
+    """Whether it is scaled up to that; else somebody else keeps on setting another number."""
     reference: Reference | None
     """The Deployment; None where it is gone, and has no way back."""
     canary: TrackState
@@ -59,11 +61,20 @@ def next_step(at: Returning) -> Step | Wait | None:
 
 
 def _pods(at: Returning, reference: Reference) -> Step | Wait | None:
-    if reference.replicas < at.replicas:
-        return Step.SCALE_UP
-    if reference.serves(at.replicas):
+    """What was never replaced is let go as it is, also in the middle of an update of its own.
+
+    Who keeps on setting another number of pods has the word about it, as long as there are any.
+    """
+    if at.replicas == 0:
         return None
-    pods = "1 pod" if at.replicas == 1 else f"{at.replicas} pods"
+    replicas = at.replicas
+    if reference.replicas < replicas:
+        if at.insists or reference.replicas == 0:
+            return Step.SCALE_UP
+        replicas = reference.replicas
+    if reference.serves(replicas):
+        return None
+    pods = "1 pod" if replicas == 1 else f"{replicas} pods"
     return Wait(f"Deployment {reference.name} must have {pods} available first.")
 
 

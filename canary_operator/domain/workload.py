@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary_operator.domain.errors import InvalidSpecError, InvalidTemplateError, NameConflictError
+from canary_operator.domain.loans import DEPLOYMENT, Loan
 from canary_operator.domain.objects import CANARY, GROUP, STABLE, track_name
 from canary_operator.domain.spec import PodTemplate, RolloutSpec, find_problems
 from canary_operator.domain.spec.workload import WorkloadRef
+from canary_operator.domain.status import RolloutStatus
 
 Template = Mapping[str, Any]
 """A pod template, as the API server has it."""
@@ -50,6 +52,26 @@ def referenced_name(raw: Mapping[str, Any]) -> str | None:
     ref = raw.get("workloadRef")
     name = ref.get("name") if isinstance(ref, Mapping) else None
     return name if isinstance(name, str) and name else None
+
+
+def labelled(raw: Mapping[str, Any]) -> tuple[Loan, ...]:
+    """Return the Deployment that a spec names, as a loan.
+
+    It is labelled before the spec is read to its end, and so also where that is refused.
+    """
+    name = referenced_name(raw)
+    return (Loan(kind=DEPLOYMENT, name=name),) if name else ()
+
+
+def is_held(name: str, raw: Mapping[str, Any], status: RolloutStatus) -> bool:
+    """Whether a CanaryRollout takes its pods from the Deployment of that name.
+
+    Also while it is to be given back, whatever its spec, which may have been refused, says by now.
+    """
+    borrowed = {loan.name for loan in status.borrowed or () if loan.kind == DEPLOYMENT}
+    if status.workload is not None:
+        borrowed.add(status.workload.name)
+    return name in borrowed or referenced_name(raw) == name
 
 
 def check_workload(rollout: str, ref: WorkloadRef) -> None:

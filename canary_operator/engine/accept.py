@@ -90,7 +90,7 @@ class Acceptor:
     def __init__(self, ports: Ports, settings: Settings) -> None:
         self._ports = ports
         self._settings = settings
-        self._source = PodSource(ports.workloads)
+        self._source = PodSource(ports.workloads, ports.rollouts)
         self._memory: dict[Key, _Remembered] = {}
 
     def forget(self, key: Key) -> None:

@@ -13,12 +13,20 @@ from canary_operator.domain.errors import (
     SurroundingsError,
     UnavailableError,
 )
-from canary_operator.domain.loans import FINALIZER, Loan, loans_of, with_loans, without
+from canary_operator.domain.loans import (
+    FINALIZER,
+    Loan,
+    loans_of,
+    needs_anchor,
+    with_loans,
+    without,
+)
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.report import report
 from canary_operator.domain.situation import Problem, Situation, Wanted
 from canary_operator.domain.status import RolloutStatus, merge_patch
+from canary_operator.domain.workload import labelled
 from canary_operator.engine.apply import WriteError
 from canary_operator.ports import Key, Ports, Rollout
 
@@ -51,6 +59,8 @@ class Lending:
     async def guard(self, rollout: Rollout, wanted: Wanted | None) -> WriteError | bool:
         """See to it that a rollout with loans outlives its deletion until they are given back.
 
+        So do its objects, where they serve in the place of what was borrowed.
+
         Nothing may be changed before for the first time. But a rollout that has changed it already
         goes on without: traffic that has to be taken back must not wait for a finalizer.
 
@@ -60,11 +70,16 @@ class Lending:
         Raises:
             ConflictError, SurroundingsError: nothing is borrowed yet, and must not be.
         """
-        borrowed = bool(rollout.status.get("borrowed"))
-        if rollout.is_guarded or not (borrowed or (wanted and loans_of(wanted.spec))):
+        borrowed = RolloutStatus.read(rollout.status).borrowed or ()
+        loans = with_loans(borrowed, loans_of(wanted.spec) if wanted else ())
+        anchored = rollout.anchor is not None or not needs_anchor(loans)
+        if not loans or (rollout.is_guarded and anchored):
             return False
         try:
-            await self._ports.rollouts.guard(rollout)
+            if rollout.is_guarded:
+                await self._ports.rollouts.anchor(rollout)
+            else:
+                await self._ports.rollouts.guard(rollout)
         except SurroundingsError as error:
             if not borrowed:
                 raise
@@ -115,6 +130,8 @@ class Lending:
         """
         recorded = RolloutStatus.read(rollout.status).borrowed or ()
         loans = with_loans(recorded, loans_of(wanted.spec) if wanted else ())
+        if not needs_anchor(loans):  # it may be labelled already, and refused since
+            loans = with_loans(loans, labelled(rollout.spec))
         error = await self._give_back(rollout, loans)
         if error is None:
             await self._ports.rollouts.release(rollout)

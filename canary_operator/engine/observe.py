@@ -37,6 +37,7 @@ def observe(  # noqa: PLR0913 - a situation has that many sources
         stable=ports.workloads.track(rollout, "stable"),
         canary=ports.workloads.track(rollout, "canary"),
         route=ports.router.state(rollout, acceptance.wanted.spec if acceptance.wanted else None),
+        service_selector=ports.workloads.selected_by(rollout) if ref else {},
         reference=ports.workloads.reference(rollout, ref.name) if ref else None,
         of_reference=_taken_from(ref, ports.workloads.records(rollout)),
         check=check,

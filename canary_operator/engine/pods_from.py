@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from canary_operator.domain.acceptance import check_named_ports
+from canary_operator.domain.errors import ConflictError
 from canary_operator.domain.objects import STABLE
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.status import RolloutStatus
@@ -15,14 +16,15 @@ from canary_operator.domain.workload import (
     referenced_name,
     with_pods_of,
 )
-from canary_operator.ports import Accepted, Rollout, Workloads
+from canary_operator.ports import Accepted, Rollout, Rollouts, Workloads
 
 
 class PodSource:
     """Fills specs with the pods of the Deployments that they name."""
 
-    def __init__(self, workloads: Workloads) -> None:
+    def __init__(self, workloads: Workloads, rollouts: Rollouts) -> None:
         self._workloads = workloads
+        self._rollouts = rollouts
 
     def given(self, rollout: Rollout) -> object:
         """Return what a spec takes from a Deployment: equal while that is the same."""
@@ -46,6 +48,7 @@ class PodSource:
         Raises:
             WorkloadNotFoundError, NameConflictError, InvalidTemplateError, InvalidSpecError,
             SurroundingsError.
+            ConflictError: the rollout was changed first, and is to be looked at anew.
         """
         record = RolloutStatus.read(rollout.status).workload
         before, ref = _named_before(records), spec.workload_ref
@@ -63,8 +66,18 @@ class PodSource:
         return spec
 
     async def _reference(self, rollout: Rollout, name: str) -> Reference:
+        """Have the Deployment followed.
+
+        That leaves a label on it, so the rollout first gets what makes it outlive its deletion.
+        """
         known = self._workloads.reference(rollout, name)
-        return known or await self._workloads.follow(rollout, name)
+        if known is not None:
+            return known
+        if not rollout.is_guarded:
+            await self._workloads.look_up(rollout, name)
+            await self._rollouts.guard(rollout)
+            raise ConflictError("The rollout has our finalizer now, and is looked at anew.")
+        return await self._workloads.follow(rollout, name)
 
     async def _meant(
         self, rollout: Rollout, reference: Reference, records: Sequence[Accepted]

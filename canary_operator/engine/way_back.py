@@ -14,9 +14,24 @@ from canary_operator.domain.way_back import Returning, Step, Wait, next_step
 from canary_operator.domain.workload import Reference
 from canary_operator.ports import Key, Rollout
 
+MOST_UNDONE = 2
+"""How often somebody else may scale the Deployment down again before they have the word."""
+
 
 class Handover(Protocol):
     """What the way back needs from the outside; unlike other ports it serves deleted rollouts."""
+
+    async def find(self, rollout: Rollout, name: str, *, replaced: bool) -> None:
+        """Ask the API server by name for what was borrowed and nothing tells of any more.
+
+        Somebody may have taken our label from it, which does not mean that it is gone.
+
+        Args:
+            rollout: Who borrowed it.
+            name: Of the Deployment.
+            replaced: Whether stable took its place; else one without our mark is left alone.
+        """
+        ...
 
     def reference(self, rollout: Rollout, name: str) -> Reference | None:
         """Return the Deployment that the pods were taken from; None where it is gone."""
@@ -62,7 +77,11 @@ class WayBack:
         self._handover = handover
         self._clock = clock
         self._changed: dict[Key, datetime] = {}
-        """When what leads to pods was changed last; a restart waits once more."""
+        """When what leads to pods was changed last, as far as known: a process that has just
+        started assumes that it was changed a moment ago."""
+        self._raised: dict[Key, tuple[int, int]] = {}
+        """What the Deployment was scaled up to, and how often that was undone; a restart begins
+        anew."""
 
     async def give_back(
         self,
@@ -76,11 +95,17 @@ class WayBack:
             NotSetBackYetError: something has to happen first; the message says what.
             SurroundingsError: the API server did not take a write.
         """
-        written = False
+        written, record = False, RolloutStatus.read(rollout.status).workload
+        if record is not None and record.name != loan.name:
+            return await self._only_let_go(rollout, loan)
+        await self._handover.find(rollout, loan.name, replaced=record is not None)
+        if record is not None:
+            self._changed.setdefault(rollout.key, self._clock())
         while True:
             step = next_step(self._look(rollout, loan))
             if step is None:
                 self._changed.pop(rollout.key, None)
+                self._raised.pop(rollout.key, None)
                 return written
             if isinstance(step, Wait):
                 pause = PROXY_DELAY if step.for_proxies else None
@@ -88,12 +113,20 @@ class WayBack:
             await self._take(step, rollout, loan)
             written = True
 
+    async def _only_let_go(self, rollout: Rollout, loan: Loan) -> bool:
+        """Take the marks from a Deployment, where stable took the place of another one."""
+        known = self._handover.reference(rollout, loan.name) is not None
+        if known:
+            await self._handover.let_go(rollout, loan.name)
+        return known
+
     def _look(self, rollout: Rollout, loan: Loan) -> Returning:
         seen, now = self._handover, self._clock()
         reference = seen.reference(rollout, loan.name)
         since = self._changed.get(rollout.key)
         return Returning(
             replicas=self._replicas(rollout, reference),
+            insists=self._raised.get(rollout.key, (0, 0))[1] < MOST_UNDONE,
             reference=reference,
             canary=seen.track(rollout, "canary"),
             route_is_open=seen.route_is_open(rollout),
@@ -120,8 +153,7 @@ class WayBack:
         seen = self._handover
         match step:
             case Step.SCALE_UP:
-                replicas = self._replicas(rollout, seen.reference(rollout, loan.name))
-                await seen.scale_up(rollout, loan.name, replicas)
+                await self._scale_up(rollout, loan)
             case Step.CLOSE_ROUTE:
                 await seen.close_route(rollout)
                 self._changed[rollout.key] = self._clock()
@@ -134,3 +166,11 @@ class WayBack:
                 await seen.let_go(rollout, loan.name)
             case _:
                 assert_never(step)
+
+    async def _scale_up(self, rollout: Rollout, loan: Loan) -> None:
+        reference = self._handover.reference(rollout, loan.name)
+        replicas = self._replicas(rollout, reference)
+        await self._handover.scale_up(rollout, loan.name, replicas)
+        before, undone = self._raised.get(rollout.key, (0, 0))
+        lowered = reference is not None and reference.replicas < before
+        self._raised[rollout.key] = replicas, undone + lowered

@@ -37,6 +37,8 @@ class Rollout:
     """What keeps it when it is deleted, ours and those of others."""
     created: str = ""
     """When it was made, as Kubernetes writes it."""
+    anchor: str | None = None
+    """uid of what its objects stay with while it is deleted; None where there is no such thing."""
     objects: object = None
     """Equal to what it was before while none of the rollout's own objects was seen to change; None
     where nobody can tell."""
@@ -87,8 +89,16 @@ class Rollouts(Protocol):
         """
         ...
 
+    async def anchor(self, rollout: Rollout) -> None:
+        """Keep the objects of the rollout, too, until `release`, however it is deleted.
+
+        Raises:
+            ForbiddenError, UnavailableError.
+        """
+        ...
+
     async def release(self, rollout: Rollout) -> None:
-        """Let the rollout go when it is deleted: nothing has to be given back.
+        """Let the rollout go when it is deleted, with its objects: all was given back.
 
         Raises:
             ConflictError, ForbiddenError, UnavailableError.

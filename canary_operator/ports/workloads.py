@@ -25,6 +25,14 @@ class Workloads(Protocol):
         """Return a Deployment that the pods are taken from; None where none is followed."""
         ...
 
+    async def look_up(self, rollout: Rollout, name: str) -> None:
+        """See whether the pods can be taken from a Deployment, and change nothing.
+
+        Raises:
+            WorkloadNotFoundError, NameConflictError, UnavailableError.
+        """
+        ...
+
     async def follow(self, rollout: Rollout, name: str) -> Reference:
         """Have a Deployment followed that the pods are to be taken from, and return it.
 

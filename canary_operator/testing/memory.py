@@ -1,5 +1,6 @@
 """The engine's ports in memory, with a virtual clock and a switch that breaks any write."""
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 from canary_operator.domain.counts import Count, Tracks, Traffic, View
 from canary_operator.domain.errors import ConflictError, InvalidRolloutError, RouteMissingError
-from canary_operator.domain.loans import FINALIZER
+from canary_operator.domain.loans import DEPLOYMENT, FINALIZER
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.readings import Readings
 from canary_operator.domain.situation import RouteState
@@ -49,6 +50,8 @@ class World:
     request: str | None = None
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
+    is_anchored: bool = False
+    """Whether the rollout's objects stay while it is deleted, however that is done."""
     lenders: dict[str, Lender] = field(default_factory=dict)
     """Give back what the rollout borrowed, by kind of objects."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
@@ -121,7 +124,6 @@ class World:
         """Have a Deployment of somebody else, which the spec may name."""
         self.referenced = referenced
         self.deployments["referenced"] = referenced.deployment
-        self.lenders["Deployment"] = WayBack(MemoryHandover(self), self.clock)
 
     def delete(self) -> None:
         """Delete the CanaryRollout; it goes when no finalizer is left."""
@@ -160,7 +162,7 @@ class World:
             router=_Router(self, seen),
             metrics=Meter(self),
             events=_Events(self, seen),
-            lenders=self.lenders,
+            lenders=ChainMap(self.lenders, {DEPLOYMENT: WayBack(MemoryHandover(self), self.clock)}),
         )
 
     async def ask_server(self, name: str) -> None:
@@ -210,7 +212,14 @@ class _Rollouts(Port):
     async def guard(self, rollout: Rollout) -> None:
         await self._write_finalizers("guard", rollout, (*rollout.finalizers, FINALIZER))
 
+    async def anchor(self, rollout: Rollout) -> None:  # noqa: ARG002
+        await self.world.write("anchor", lambda: setattr(self.world, "is_anchored", True))
+        self.sight.learned(ROLLOUT)
+
     async def release(self, rollout: Rollout) -> None:
+        if self.world.is_anchored:
+            gone = lambda: setattr(self.world, "is_anchored", False)  # noqa: E731
+            await self.world.write("let objects go", gone)
         left = tuple(one for one in rollout.finalizers if one != FINALIZER)
         await self._write_finalizers("release", rollout, left)
 

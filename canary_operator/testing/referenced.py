@@ -80,6 +80,13 @@ class MemoryHandover:
         own: Referenced = self._world.referenced
         return own
 
+    async def find(self, rollout: Rollout, name: str, *, replaced: bool) -> None:  # noqa: ARG002
+        """Have the Deployment followed again."""
+        own = self._world.referenced
+        if own is None or own.is_followed or not (replaced or own.replicas_before):
+            return
+        await self._world.write("follow", lambda: setattr(own, "is_followed", True))
+
     def reference(self, rollout: Rollout, name: str) -> Reference | None:  # noqa: ARG002
         """Return the Deployment that the pods were taken from."""
         own = self._world.referenced
@@ -139,13 +146,18 @@ class ReferencedWorkloads:
         own = self.world.referenced
         return own.seen() if own is not None and own.is_followed and own.name == name else None
 
-    async def follow(self, rollout: Rollout, name: str) -> Reference:
-        """Have the Deployment followed."""
+    async def look_up(self, rollout: Rollout, name: str) -> None:
+        """See whether there is such a Deployment, and whether it is free."""
         own = self.world.referenced
         if own is None or own.name != name:
             raise WorkloadNotFoundError(name, rollout.key.namespace)
         if own.owner:
             raise NameConflictError(f"Deployment {name} belongs to {own.owner}.")
+
+    async def follow(self, rollout: Rollout, name: str) -> Reference:
+        """Have the Deployment followed."""
+        await self.look_up(rollout, name)
+        own = self.world.referenced
         await self.world.write("follow", lambda: setattr(own, "is_followed", True))
         seen: Reference = own.seen()
         return seen

@@ -71,6 +71,7 @@ class Live:
             request=world.request,
             deleting=world.deleting,
             finalizers=world.finalizers,
+            anchor="anchor" if world.is_anchored else None,
         )
 
     def track(self, track: str) -> TrackState:

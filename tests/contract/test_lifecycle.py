@@ -95,6 +95,27 @@ async def test_foreground_deletion_waits_for_dependents(kube_api: Kube) -> None:
     await kube_api.until_gone(f"{CONFIG_MAPS}/owner")
 
 
+async def test_foreground_deletion_lets_go_what_another_owner_holds(kube_api: Kube) -> None:
+    first, second = [
+        (await kube_api.create(CONFIG_MAPS, config_map(name))).body for name in ("o1", "o2")
+    ]
+    references = [owner_of(first, controller=True, blockOwnerDeletion=True), owner_of(second)]
+    await kube_api.create(CONFIG_MAPS, config_map("child", ownerReferences=references))
+    await kube_api.patch(f"{CONFIG_MAPS}/o1", {"metadata": {"finalizers": ["example.com/held"]}})
+    await kube_api.delete(f"{CONFIG_MAPS}/o1", {"propagationPolicy": "Foreground"})
+
+    async def waits_no_more() -> bool:
+        owner = (await kube_api.get(f"{CONFIG_MAPS}/o1")).body
+        return bool(owner["metadata"]["finalizers"] == ["example.com/held"])
+
+    await kube_api.until(waits_no_more)
+    child = (await kube_api.get(f"{CONFIG_MAPS}/child")).body
+    assert "deletionTimestamp" not in child["metadata"]
+    assert [ref["name"] for ref in child["metadata"]["ownerReferences"]] == ["o2"]
+    await kube_api.delete(f"{CONFIG_MAPS}/o2")
+    await kube_api.until_gone(f"{CONFIG_MAPS}/child")
+
+
 async def test_orphans_stay_without_their_owner(kube_api: Kube) -> None:
     await family(kube_api)
     await kube_api.delete(f"{CONFIG_MAPS}/owner", {"propagationPolicy": "Orphan"})

@@ -1,6 +1,7 @@
 """A Deployment with its Service that run already are adopted, released from, and given back."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -148,3 +149,89 @@ async def test_without_a_mesh_the_service_is_adopted_and_given_back(shop: Shop) 
     assert found["spec"]["selector"] == {"app": "web"}
     assert found["metadata"]["annotations"] == {ADOPT: "web"}
     assert (await shop.deployment())["spec"]["replicas"] == 3
+
+
+async def test_deleted_in_the_foreground_stable_serves_until_the_deployment_does(
+    shop: Shop,
+) -> None:
+    """Argo CD prunes so: the garbage collector deletes what a rollout made before its end."""
+    await shop.adopt()
+    await shop.apply_deployment("crash", replicas=None)  # it will not serve when it comes back
+    await shop.delete("Foreground")
+    await shop.until_deployment(lambda found: found["spec"]["replicas"] == 3)
+
+    async def collected() -> bool:
+        rollout = await shop.bed.client.get(ROLLOUTS, "web", shop.namespace)
+        return "foregroundDeletion" not in rollout["metadata"]["finalizers"]
+
+    await eventually(collected)  # so it has looked at everything that it might delete
+    stable = await shop.bed.client.get(DEPLOYMENTS, "web-stable", shop.namespace)
+    assert "deletionTimestamp" not in stable["metadata"]
+    assert stable["status"]["availableReplicas"] == 3
+    assert (await shop.service())["spec"]["selector"] == {"app": "web", **OURS}
+    await shop.bed.client.get(SERVICES, "web-stable", shop.namespace)
+
+    await shop.apply_deployment("v3", replicas=None)
+    await shop.until_gone()
+    assert (await shop.deployment())["status"]["availableReplicas"] == 3
+    assert (await shop.service())["spec"]["selector"] == {"app": "web"}
+    await shop.until_nothing_is_left()
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground"])
+async def test_in_whichever_order_it_is_deleted_the_deployment_serves_and_nothing_is_left(
+    shop: Shop, policy: str
+) -> None:
+    await shop.adopt()
+    await shop.delete(policy)
+    await shop.until_gone()
+    assert (await shop.deployment())["status"]["availableReplicas"] == 3
+    assert (await shop.service())["spec"]["selector"] == {"app": "web"}
+    await shop.until_nothing_is_left()
+
+
+async def test_an_anchor_that_somebody_deletes_is_made_anew(shop: Shop) -> None:
+    await shop.adopt()
+    await shop.lose_anchor()
+
+
+async def test_a_service_is_given_back_though_its_owner_removed_the_annotation_before(
+    shop: Shop,
+) -> None:
+    await shop.adopt()
+    patch = {"metadata": {"annotations": {ADOPT: None}}}
+    await shop.bed.client.patch(SERVICES, "web", patch, shop.namespace, ctype=MERGE)
+    await shop.bed.client.delete(ROLLOUTS, "web", shop.namespace)
+    await shop.until_gone()
+    found = await shop.service()
+    assert found["spec"]["selector"] == {"app": "web"}
+    assert not found["metadata"].get("annotations")
+
+
+async def test_a_service_that_is_deleted_has_a_stand_in_until_it_is_applied_again(
+    shop: Shop,
+) -> None:
+    release = await shop.adopt()
+    await shop.bed.client.delete(SERVICES, "web", shop.namespace)
+    await release.until(lambda status: "Apply it again" in status["message"])
+
+    async def stands_in() -> dict[str, Any] | None:
+        try:
+            return await shop.service()
+        except NotFoundError:
+            return None
+
+    found = await eventually(stands_in)
+    assert found["spec"]["selector"] == {"app": "web", **OURS}
+    assert "ownerReferences" not in found["metadata"]
+    await release.until(lambda status: condition(status, "Ready")["status"] == "True")
+    await shop.apply_service()
+
+    async def taken_over() -> bool:
+        return bool((await shop.service())["spec"]["selector"] == {"app": "web", **OURS})
+
+    await eventually(taken_over)
+    await shop.bed.client.delete(ROLLOUTS, "web", shop.namespace)
+    await shop.until_gone()
+    found = await shop.service()
+    assert found["spec"]["selector"] == {"app": "web"}

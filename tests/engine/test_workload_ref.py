@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from canary_operator.domain.errors import UnavailableError
+from canary_operator.domain.errors import DriftConflictError, UnavailableError
 from canary_operator.domain.loans import FINALIZER
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
@@ -64,7 +64,7 @@ def watch_over(world: World) -> list[tuple[str, int]]:
 
 
 def writes_of_interest(world: World) -> list[str]:
-    kept = {"stable", "take service over", "route", "scale down", "follow", "guard"}
+    kept = {"stable", "take service over", "route", "scale down", "follow", "guard", "anchor"}
     return [write for write in world.writes if write in kept]
 
 
@@ -73,8 +73,9 @@ async def test_stable_comes_up_from_the_deployment_then_traffic_moves_then_it_is
 ) -> None:
     driver = await adopted(world)
     assert writes_of_interest(world) == [
-        "follow",
         "guard",
+        "follow",
+        "anchor",
         "stable",
         "take service over",
         "route",
@@ -85,6 +86,7 @@ async def test_stable_comes_up_from_the_deployment_then_traffic_moves_then_it_is
     record = driver.status.workload
     assert record is not None
     assert (record.name, record.replicas) == ("web", REPLICAS)
+    assert record.service_selector == {"app": "web"}
     assert referenced(world).replicas_before == REPLICAS
 
 
@@ -300,6 +302,7 @@ async def test_the_way_back_is_pods_then_route_then_canary_then_service(world: W
         "stop canary",
         "give service back",
         "let go",
+        "let objects go",
         "release",
     ]
 
@@ -330,6 +333,135 @@ async def test_a_rollout_that_never_served_is_deleted_without_touching_the_deplo
     assert world.is_gone
     assert "scale up" not in world.writes
     assert not referenced(world).is_followed
+
+
+async def test_a_rollout_that_never_served_does_not_wait_for_an_update_of_the_deployment(
+    world: World,
+) -> None:
+    own = referenced(world)
+    own.deployment.track = "stable"  # old pods stay until new ones are available
+    own.edit(template("broken"))
+    world.broken.add(revision_of(template("broken")))
+    driver = Driver(world)
+    await driver.pass_time(5)
+    assert driver.status.phase is Phase.INITIALIZING
+    assert own.deployment.state().updated < own.deployment.state().pods
+    world.delete()
+    await driver.work()
+    assert world.is_gone
+
+
+async def test_a_label_that_was_taken_while_nobody_looked_does_not_leave_the_deployment_at_zero(
+    world: World,
+) -> None:
+    driver = await adopted(world)
+    referenced(world).is_followed = False
+    world.delete()
+    driver.start()
+    await driver.pass_time(20)
+    assert world.is_gone
+    assert referenced(world).deployment.replicas == REPLICAS
+    assert not referenced(world).service_is_taken
+    assert not referenced(world).is_followed
+
+
+async def test_a_spec_that_is_refused_after_the_deployment_was_labelled_leaves_no_label(
+    world: World,
+) -> None:
+    world.spec = adopting(service={"port": 80, "targetPort": "no-such-port"})
+    driver = Driver(world)
+    await driver.work()
+    assert driver.status.conditions[0].reason == Reason.INVALID_SPEC
+    assert referenced(world).is_followed
+    world.delete()
+    await driver.work()
+    assert world.is_gone
+    assert not referenced(world).is_followed
+
+
+@pytest.mark.parametrize("side", ["before_write", "after_write"])
+@pytest.mark.parametrize("number", range(1, 8))
+async def test_deleted_while_it_is_taken_in_a_rollout_leaves_no_mark(
+    world: World, number: int, side: str
+) -> None:
+    strike = kill_at(world, number)
+
+    def die_and_be_deleted(name: str) -> None:
+        try:
+            strike(name)
+        except Killed:
+            world.delete()
+            raise
+
+    setattr(world, side, die_and_be_deleted)
+    driver = Driver(world)
+    await driver.pass_time(20)
+    assert driver.kills == 1
+    assert world.is_gone
+    assert not referenced(world).is_followed
+    assert not world.is_anchored
+
+
+async def test_stable_is_not_made_while_nothing_keeps_it_through_a_deletion(world: World) -> None:
+    def refuse(name: str) -> None:
+        if name == "anchor":
+            raise UnavailableError("the API server is away")
+
+    world.before_write = refuse
+    driver = Driver(world)
+    with pytest.raises(AssertionError, match="no rest"):  # a tick that fails is tried at once here
+        await driver.work()
+    assert "stable" not in world.deployments
+    world.before_write = lambda _: None
+    await driver.work()
+    assert "stable" in world.deployments
+
+
+async def test_one_that_was_never_replaced_is_not_labelled_for_the_way_back(world: World) -> None:
+    world.broken.add(revision_of(template("v1")))
+    driver = Driver(world)
+    await driver.pass_time(5)
+    referenced(world).is_followed = False
+    before = world.writes.count("follow")
+    world.delete()
+    await driver.work()
+    assert world.is_gone
+    assert world.writes.count("follow") == before
+
+
+@pytest.mark.parametrize("pods", [1, 2])
+async def test_who_keeps_on_setting_fewer_pods_gets_those(world: World, pods: int) -> None:
+    driver = await adopted(world)
+    seen = watch_over(world)
+
+    def set_back(name: str) -> None:
+        seen.append((name, serving(world)))
+        if name == "scale up":
+            referenced(world).scale(pods)
+
+    world.after_write = set_back
+    world.delete()
+    await driver.pass_time(60)
+    assert world.is_gone
+    assert referenced(world).deployment.replicas == pods
+    assert world.writes.count("scale up") == 3
+    assert min(count for _, count in seen) >= pods
+
+
+async def test_who_keeps_on_setting_no_pods_keeps_the_rollout_and_stable_serves(
+    world: World,
+) -> None:
+    driver = await adopted(world)
+
+    def refuse(name: str) -> None:
+        if name == "scale up":
+            raise DriftConflictError("somebody else", retry_after=timedelta(seconds=30))
+
+    world.before_write = refuse
+    world.delete()
+    await driver.pass_time(300, step=10)
+    assert not world.is_gone
+    assert serving(world) == REPLICAS
 
 
 async def test_without_a_mesh_the_service_is_taken_when_stable_serves(world: World) -> None:
@@ -408,16 +540,17 @@ def kill_at(world: World, number: int) -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize("side", ["before_write", "after_write"])
-@pytest.mark.parametrize("number", range(1, 18))
+@pytest.mark.parametrize("number", range(1, 20))
 async def test_a_kill_at_any_write_leaves_callers_their_pods(
     world: World, number: int, side: str
 ) -> None:
     strike = kill_at(world, number)
-    fewest = REPLICAS
+    fewest, at = REPLICAS, dict[str, datetime]()
 
     def look(name: str) -> None:
         nonlocal fewest
         fewest = min(fewest, serving(world))
+        at[name] = world.now
         if side == "after_write":
             strike(name)
 
@@ -429,6 +562,8 @@ async def test_a_kill_at_any_write_leaves_callers_their_pods(
     await driver.pass_time(20)
     assert world.is_gone
     assert fewest == REPLICAS
+    assert at["give service back"] - at["close route"] >= PROXY_DELAY
+    assert at["release"] - at["give service back"] >= PROXY_DELAY
     assert referenced(world).deployment.replicas == REPLICAS
     assert not referenced(world).service_is_taken
     assert not referenced(world).is_followed

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,15 @@ SEPARATE = {"ClusterRole", "ClusterRoleBinding", "ServiceAccount"}
 
 async def write_deployment(world: World, rollout: Rollout) -> None:
     await world.workloads.ensure_track(rollout, "stable", TrackTarget("r1", 1), TEMPLATE)
+
+
+async def anchor_deployment(world: World, rollout: Rollout) -> None:
+    """Give a Deployment that is there a second owner."""
+    await write_deployment(world, rollout)
+    await world.rollouts.anchor(rollout)
+    anchor = world.caches.records.get(world.namespace, f"web-{rollout.uid}")
+    assert anchor is not None
+    await write_deployment(world, replace(rollout, anchor=anchor.uid))
 
 
 async def write_services(world: World, rollout: Rollout) -> None:
@@ -106,6 +116,13 @@ async def is_known(world: World) -> bool:
     [
         pytest.param(
             "deployments", "create", write_deployment, "create deployments.apps", id="Deployments"
+        ),
+        pytest.param(
+            "deployments",
+            "delete",
+            anchor_deployment,
+            "delete deployments.apps",
+            id="ownerReferences of Deployments",
         ),
         pytest.param("services", "create", write_services, "create services", id="Services"),
         pytest.param(

@@ -9,11 +9,13 @@ from canary_operator.playground.client import (
     SERVICES,
     Manifest,
     NotFoundError,
+    Resource,
 )
 from canary_operator.playground.local import ROLLOUTS
 from tests.support.bed import Bed, Release, quick_spec, template
 from tests.support.clusters import eventually
 
+RECORDS = Resource("controllerrevisions", "apps")
 ADOPT = "canary-operator.dev/adopt"
 ROLLOUT = "canary-operator.dev/rollout"
 BEFORE = "canary-operator.dev/replicas-before"
@@ -106,6 +108,52 @@ class Shop:
             return found if met(found) else None
 
         return await eventually(look)
+
+    async def delete(self, policy: str) -> None:
+        """Delete the CanaryRollout as `kubectl delete --cascade` does."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
+        path = ROLLOUTS.path(self.namespace, self.name)
+        await self.bed.client.request("DELETE", path, options)
+
+    async def anchor(self) -> Manifest:
+        """Return what the rollout's objects stay with while it is deleted."""
+        rollout = await self.bed.client.get(ROLLOUTS, self.name, self.namespace)
+        name = f"{self.name}-{rollout['metadata']['uid']}"
+
+        async def made() -> Manifest | None:
+            try:
+                found: Manifest = await self.bed.client.get(RECORDS, name, self.namespace)
+            except NotFoundError:
+                return None
+            return found
+
+        return await eventually(made)
+
+    async def lose_anchor(self) -> None:
+        """Delete the anchor, and wait until stable has another one."""
+        before = (await self.anchor())["metadata"]
+        await self.bed.client.delete(RECORDS, before["name"], self.namespace)
+
+        async def anchored_anew() -> bool:
+            name = f"{self.name}-stable"
+            stable = await self.bed.client.get(DEPLOYMENTS, name, self.namespace)
+            owners = {one["uid"] for one in stable["metadata"]["ownerReferences"]}
+            return (await self.anchor())["metadata"]["uid"] in owners - {before["uid"]}
+
+        await eventually(anchored_anew)
+
+    async def until_nothing_is_left(self) -> None:
+        """Wait until nothing is there any more that the operator made."""
+        selector = "app.kubernetes.io/managed-by=canary-operator"
+
+        async def none_left() -> bool:
+            for resource in (DEPLOYMENTS, SERVICES, RECORDS):
+                found = await self.bed.client.list(resource, self.namespace, labelSelector=selector)
+                if found["items"]:
+                    return False
+            return True
+
+        await eventually(none_left)
 
     async def until_gone(self) -> None:
         """Wait until there is no CanaryRollout any more."""

@@ -1,9 +1,12 @@
 """The Service that callers use: the rollout's own, or one that its owner gave to the rollout."""
 
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from canary_operator.adapters.cluster.answers import Manifest
-from canary_operator.adapters.cluster.cache import Caches, Held
+from canary_operator.adapters.cluster.cache import Caches, Held, Place
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
@@ -11,6 +14,7 @@ from canary_operator.adapters.cluster.owned import check_ours, marks_of
 from canary_operator.adapters.cluster.resources import SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
 from canary_operator.adapters.cluster.services import OwnedServices
+from canary_operator.adapters.cluster.stand_ins import StandIns, adopted_selector
 from canary_operator.domain.errors import NameConflictError, UnavailableError
 from canary_operator.domain.objects import STABLE, TRACK_LABEL, track_name
 from canary_operator.domain.spec import RolloutSpec
@@ -32,9 +36,23 @@ class ApexServices(OwnedServices):
     One that was given has no ownerReference of ours: it must not go with the CanaryRollout.
     """
 
-    def __init__(self, client: Client, caches: Caches) -> None:
+    def __init__(
+        self, client: Client, caches: Caches, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(client, caches.services)
         self._deployments = caches.deployments
+        self._stand_ins = StandIns(client, caches.services, clock)
+        self._theirs: set[Place] = set()
+        """Where Services stand that were taken over."""
+
+    def removed(self, place: Place) -> None:
+        """Drop how often one of our own was written; of another one only the label may be gone."""
+        if place not in self._theirs:
+            super().removed(place)
+
+    def _forget(self, place: Place) -> None:
+        self._theirs.discard(place)
+        self.removed(place)
 
     def get(self, rollout: Rollout, name: str) -> Held[SeenManifest] | None:
         """Return the Service as last seen, if it leads to the rollout's pods."""
@@ -42,9 +60,25 @@ class ApexServices(OwnedServices):
 
     def _taken(self, rollout: Rollout) -> Held[SeenManifest] | None:
         held = self.cache.get(rollout.key.namespace, rollout.key.name)
-        if held is None or not _is_given(rollout, held):
-            return None
-        return held if is_taken(rollout.key.name, _spec(held)) else None
+        return held if held is not None and _is_taken(rollout, held) else None
+
+    async def find_taken(self, rollout: Rollout) -> None:
+        """Ask for a Service that was taken over by name, where nothing tells of it any more.
+
+        Raises:
+            UnavailableError: the API server does not say whether there is one.
+        """
+        namespace, name = rollout.key.namespace, rollout.key.name
+        if self.cache.get(namespace, name) is not None:
+            return
+        try:
+            body = await self.client.get(SERVICES, namespace, name)
+        except NotFoundError:
+            return
+        except ApiError as error:
+            raise UnavailableError(f"Service {name} cannot be looked at: {error}") from error
+        if _is_taken(rollout, self.cache.read(body)):
+            self.cache.learned(body)
 
     def selected_by(self, rollout: Rollout) -> dict[str, str]:
         """Return which labels a Service that was taken over selects by itself."""
@@ -71,18 +105,31 @@ class ApexServices(OwnedServices):
         if rollout.deleting:
             return False
         asked = spec.workload_ref is not None
-        held = await self._find_given(rollout) if asked else None
+        held = await self._find_theirs(rollout) if asked else None
         if held is None:
+            own = adopted_selector(rollout) if asked else None
+            if own is not None and self.get(rollout, rollout.key.name) is None:
+                return await self._stand_ins.make(rollout, wanted, own)
             return await self.ensure(rollout, wanted)
-        name, live = rollout.key.name, _spec(held)
-        check_service(name, live, spec.service.all_ports, self._labels(rollout))
-        if not (takes_over or is_taken(name, live)):
-            return False
-        # What sets the selector back lets callers meet a canary: it is not left so for long.
-        return await self._ensure(held, taken(wanted, live), urgent=True)
+        name, live = rollout.key.name, _as_given(rollout, _spec(held))
+        fits = partial(check_service, name, live, spec.service.all_ports, self._labels(rollout))
+        if not is_taken(name, live):
+            fits()
+            if not takes_over:
+                return False
+        self._theirs.add((held.namespace, held.name))
+        # What sets the selector back lets callers meet a canary: it is not left so for long, nor
+        # where the Service does not fit any more.
+        written = await self._ensure(held, taken(wanted, live), urgent=True)
+        fits()
+        return written
 
-    async def _find_given(self, rollout: Rollout) -> Held[SeenManifest] | None:
-        """Return the Service if somebody gave it; None where it is ours, or not there."""
+    async def _find_theirs(self, rollout: Rollout) -> Held[SeenManifest] | None:
+        """Return the Service if somebody gave it; None where it is ours, or not there.
+
+        One that was taken over stays so until it is given back, whoever holds the annotation: it
+        may lead to the canary, and has to be closed then.
+        """
         namespace, name = rollout.key.namespace, rollout.key.name
         held = self.cache.get(namespace, name)
         if held is None:
@@ -91,8 +138,10 @@ class ApexServices(OwnedServices):
             except NotFoundError as error:
                 if error.api_missing:
                     raise
+                self._forget((namespace, name))
                 return None
-        if _is_given(rollout, held):
+        self._stand_ins.is_back((namespace, name))
+        if _is_given(rollout, held) or _is_taken(rollout, held):
             return held
         if held.owner_uid is None:
             raise NameConflictError(
@@ -121,6 +170,10 @@ class ApexServices(OwnedServices):
         patch = {"metadata": {"uid": held.uid, **marks_of(wanted)}, "spec": spec}
         return await self.client.merge(SERVICES, held.namespace, held.name, patch)
 
+    def is_taken(self, rollout: Rollout) -> bool:
+        """Whether a Service of somebody else leads to the pods of the rollout."""
+        return self._taken(rollout) is not None
+
     def is_open(self, rollout: Rollout) -> bool:
         """Whether a Service that was taken over leads to the canary's pods too."""
         held = self._taken(rollout)
@@ -137,7 +190,12 @@ class ApexServices(OwnedServices):
         held = self._taken(rollout)
         if held is not None:
             manifest = unpack(held.content.manifest)
-            await self._merge(held, given_back(manifest["metadata"]["annotations"]))
+            lost = None if own_selector(manifest["spec"]) else adopted_selector(rollout)
+            await self._merge(held, given_back(manifest["metadata"]["annotations"], lost))
+            self._forget((held.namespace, held.name))
+            left = self.cache.get(held.namespace, held.name)
+            if left is not None and held.rollout is None:
+                self.cache.drop(left)  # no watch tells what becomes of it
 
     async def _merge(self, held: Held[SeenManifest], patch: Manifest) -> None:
         patch["metadata"]["uid"] = held.uid
@@ -150,6 +208,16 @@ class ApexServices(OwnedServices):
             raise UnavailableError(words) from error
         else:
             self.cache.learned(answer)
+
+
+def _is_taken(rollout: Rollout, held: Held[SeenManifest]) -> bool:
+    return held.owner_uid is None and is_taken(rollout.key.name, _spec(held))
+
+
+def _as_given(rollout: Rollout, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec of a Service with what it selects by itself, also where that was lost."""
+    lost = None if own_selector(spec) else adopted_selector(rollout)
+    return {**spec, "selector": {**(spec.get("selector") or {}), **lost}} if lost else spec
 
 
 def _is_given(rollout: Rollout, held: Held[SeenManifest]) -> bool:

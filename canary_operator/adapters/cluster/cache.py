@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, Generic, TypeVar
 
+from canary_operator.adapters.cluster.ownership import ownership_of
 from canary_operator.adapters.cluster.seen import (
     SeenAutoscaler,
     SeenDeployment,
@@ -50,10 +51,12 @@ class Held(Generic[Content]):
     rollout: Key | None
     """Rollout that the object says it belongs to; only `owner_uid` proves it."""
     owner_uid: str | None
-    """uid of the controlling owner."""
+    """uid of the controlling owner, also where only its anchor is left."""
     owner: str
     """Kind and name of the controlling owner, for messages."""
     content: Content
+    anchor: str | None = None
+    """uid of the anchor that it is owned by as well."""
 
     def looks_like(self, other: "Held[Content]") -> bool:
         """Whether nothing but the version differs."""
@@ -168,7 +171,7 @@ class ObjectCache(Generic[Content]):
         held = self.read(body)
         self._unconfirmed.discard(held.uid)
         if event_type == "DELETED":
-            self._bury(held)
+            self.bury(held)
         else:
             self._accept(held)
             if self._news.get(_place(held)) != held.version:
@@ -219,7 +222,8 @@ class ObjectCache(Generic[Content]):
             self._news[place] = held.version
         return held
 
-    def _bury(self, held: Held[Content]) -> None:
+    def bury(self, held: Held[Content]) -> None:
+        """Forget what is gone for good: what a watch tells late does not bring it back."""
         self._graves[held.uid] = max(held.version, self._graves.pop(held.uid, -1))
         if len(self._graves) > _GRAVES:
             self._graves.popitem(last=False)
@@ -253,17 +257,18 @@ class ObjectCache(Generic[Content]):
         known = self._held.get((meta["namespace"], meta["name"]))
         if known is not None and (known.uid, known.version) == (meta["uid"], version):
             return known
-        references = meta.get("ownerReferences") or ()
-        owner = next((ref for ref in references if ref.get("controller")), None)
+        rollout = self._key_of(body)
+        owner = ownership_of(meta.get("ownerReferences") or (), rollout)
         return Held(
             namespace=intern(meta["namespace"]),
             name=intern(meta["name"]),
             uid=meta["uid"],
             version=version,
-            rollout=self._key_of(body),
-            owner_uid=intern(owner["uid"]) if owner else None,
-            owner=intern(f"{owner['kind']} {owner['name']}") if owner else "",
+            rollout=rollout,
+            owner_uid=owner.uid,
+            owner=owner.name,
             content=self._see(body),
+            anchor=owner.anchor,
         )
 
 

@@ -187,6 +187,11 @@ def _forbidden(call: Call, refusal: Refusal) -> Exception:
             f"The operator may not own {call.counted}: it lacks the right to update "
             "canaryrollouts/finalizers, which this cluster asks of owners."
         )
+    if "cannot set an ownerRef" in refusal.raw_message:
+        return ForbiddenError(
+            f"The operator may not change who owns {call.counted}: it lacks the right to delete "
+            f"{call.counted}, which this cluster asks of whoever does."
+        )
     causes = refusal.details.get("causes") or ()
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         return _unavailable(call, refusal)

@@ -28,6 +28,11 @@ class ClusterHandover:
         self._apex = ApexServices(client, caches)
         self._references = References(client, caches)
 
+    async def find(self, rollout: Rollout, name: str, *, replaced: bool) -> None:
+        """Ask by name for what was borrowed and nothing tells of any more."""
+        await self._apex.find_taken(rollout)
+        await self._references.find_replaced(rollout, name, replaced=replaced)
+
     def reference(self, rollout: Rollout, name: str) -> Reference | None:
         """Return the Deployment that the pods were taken from; None where it is gone."""
         return self._references.seen(rollout, name)
@@ -48,7 +53,7 @@ class ClusterHandover:
 
     def service_is_taken(self, rollout: Rollout) -> bool:
         """Whether a Service of somebody else leads to the pods of the rollout."""
-        return bool(self._apex.selected_by(rollout))
+        return self._apex.is_taken(rollout)
 
     async def scale_up(self, rollout: Rollout, name: str, replicas: int) -> None:
         """Give the Deployment its pods back."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from canary_operator.adapters.cluster.answers import Manifest
-from canary_operator.adapters.cluster.cache import Held, ObjectCache
+from canary_operator.adapters.cluster.cache import Held, ObjectCache, Place
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.convergence import Convergence
 from canary_operator.adapters.cluster.drift import Rules, projection
@@ -33,7 +33,7 @@ def marks_of(wanted: Manifest) -> dict[str, Any]:
 
 def owner_of(rollout: Rollout) -> Owner:
     """Return who owns the objects of a rollout."""
-    return Owner(rollout.key.name, rollout.key.namespace, rollout.uid)
+    return Owner(rollout.key.name, rollout.key.namespace, rollout.uid, rollout.anchor)
 
 
 def check_ours(rollout: Rollout, resource: Resource, held: Held[Any]) -> None:
@@ -48,7 +48,8 @@ def check_ours(rollout: Rollout, resource: Resource, held: Held[Any]) -> None:
     if held.owner == f"{KIND} {rollout.key.name}":
         raise NameConflictError(
             f"{what} belongs to a deleted CanaryRollout of the same name. It goes by itself, "
-            "unless that one was deleted with --cascade=orphan: then delete it."
+            "unless that one was deleted with --cascade=orphan, or its finalizer was removed: then "
+            "delete it."
         )
     whose = f"belongs to {held.owner}" if held.owner else "was not made by this rollout"
     raise NameConflictError(
@@ -97,7 +98,11 @@ class OwnedObjects(Generic[Spec]):
         self.cache = cache
         self._rules = rules
         self._convergence = Convergence(time.monotonic)
-        cache.on_removal(self._convergence.forget)
+        cache.on_removal(self.removed)
+
+    def removed(self, place: Place) -> None:
+        """Drop what is remembered of an object that is gone."""
+        self._convergence.forget(place)
 
     def get(self, rollout: Rollout, name: str) -> Held[Spec] | None:
         """Return the rollout's own object as last seen."""
@@ -149,16 +154,22 @@ class OwnedObjects(Generic[Spec]):
         if held is not None:
             if self._convergence.is_settled(place, held.version, wish):
                 return False
-            seen = projection(wish, unpack(held.content.manifest), self._rules)
-            if seen == wish or self._convergence.is_as_answered(place, wish, seen):
+            seen = self._seen(held, wish)
+            if seen == wish or (
+                _is_anchored(seen, wish) and self._convergence.is_as_answered(place, wish, seen)
+            ):
                 self._convergence.settled(place, held.version, wish)
                 return False
         what = f"{self.resource.kind} {meta['name']}"
         self._convergence.check(place, wish, what, urgent=urgent)
         answer = self.cache.learned(await self.write(held, wanted))
-        seen = projection(wish, unpack(answer.content.manifest), self._rules)
-        self._convergence.written(place, wish, seen)
+        self._convergence.written(place, wish, self._seen(answer, wish))
         return True
+
+    def _seen(self, held: Held[Spec], wish: Manifest) -> Any:
+        live = unpack(held.content.manifest)
+        live = {**live, "metadata": {**live["metadata"], _ANCHOR: held.anchor}}
+        return projection(wish, live, self._rules)
 
     async def write(self, held: Held[Spec] | None, wanted: Manifest) -> Manifest:
         """Write the object; the one that was seen, where one was seen.
@@ -176,7 +187,18 @@ def with_uid(wanted: Mapping[str, Any], uid: str) -> Manifest:
     return {**wanted, "metadata": {**wanted["metadata"], "uid": uid}}
 
 
+_ANCHOR = "anchor"
+
+
 def _comparable(wanted: Mapping[str, Any]) -> Manifest:
+    """Return what is compared: what the manifest says, and which anchor it names, if any."""
     meta = wanted["metadata"]
     part = {"labels": meta["labels"], "annotations": meta.get("annotations", {})}
-    return {"metadata": part, "spec": wanted["spec"]}
+    further = [ref["uid"] for ref in meta.get("ownerReferences", ()) if not ref.get("controller")]
+    anchor = {_ANCHOR: further[0]} if further else {}
+    return {"metadata": {**part, **anchor}, "spec": wanted["spec"]}
+
+
+def _is_anchored(seen: Manifest, wish: Manifest) -> bool:
+    """Whether an object has the anchor that is wished; no server takes that for the same."""
+    return bool(seen["metadata"].get(_ANCHOR) == wish["metadata"].get(_ANCHOR))

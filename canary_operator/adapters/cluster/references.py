@@ -5,11 +5,13 @@ them takes no further watch, and no look at any other Deployment. Whose label st
 the Deployment. It costs a write to an object of somebody else, which is taken back at the end.
 """
 
+import time
 from typing import Any
 
 from canary_operator.adapters.cluster.answers import Manifest
 from canary_operator.adapters.cluster.cache import Caches, Held, Place
 from canary_operator.adapters.cluster.client import Client
+from canary_operator.adapters.cluster.convergence import Convergence
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError
 from canary_operator.adapters.cluster.owned import OwnedObjects, marks_of
@@ -22,8 +24,9 @@ from canary_operator.domain.errors import (
 )
 from canary_operator.domain.objects import ROLLOUT_LABEL
 from canary_operator.domain.revision import revision_of
+from canary_operator.domain.status import RolloutStatus
 from canary_operator.domain.target import ReferenceTarget
-from canary_operator.domain.workload import REPLICAS_BEFORE, Reference, referenced_name
+from canary_operator.domain.workload import REPLICAS_BEFORE, Reference, is_held
 from canary_operator.ports import Key, Rollout
 
 _LONGEST = 6
@@ -37,9 +40,11 @@ class References(OwnedObjects[SeenDeployment]):
         super().__init__(client, DEPLOYMENTS, caches.deployments)
         self._rollouts = caches.rollouts
         self._read: dict[Place, tuple[int, Reference]] = {}
-        self.cache.on_removal(self._forget)
+        self._labelling = Convergence(time.monotonic)
+        """Of the label alone: what else is written comes and goes between two labels."""
 
-    def _forget(self, place: Place) -> None:
+    def removed(self, place: Place) -> None:
+        """Drop what was read, and not how often it was written: only the label may be gone."""
         self._read.pop(place, None)
 
     def seen(self, rollout: Rollout, name: str) -> Reference | None:
@@ -59,6 +64,17 @@ class References(OwnedObjects[SeenDeployment]):
         mine = held is not None and held.rollout == rollout.key and held.owner_uid is None
         return held if mine else None
 
+    async def look_up(self, rollout: Rollout, name: str) -> None:
+        """See whether the pods can be taken from a Deployment, and change nothing."""
+        key = rollout.key
+        try:
+            body = await self.client.get(DEPLOYMENTS, key.namespace, name)
+        except NotFoundError as error:
+            raise WorkloadNotFoundError(name, key.namespace) from error
+        except ApiError as error:
+            raise UnavailableError(f"Deployment {name} cannot be looked at: {error}") from error
+        self._check_free(key, self.cache.read(body))
+
     async def follow(self, rollout: Rollout, name: str) -> Reference:
         """Have a Deployment followed, and return it."""
         key = rollout.key
@@ -68,12 +84,57 @@ class References(OwnedObjects[SeenDeployment]):
                 held = self.cache.read(await self.client.get(DEPLOYMENTS, key.namespace, name))
             self._check_free(key, held)
             if not rollout.deleting:
-                await self._ensure(held, _wish(rollout, name), urgent=False)
+                await self._label(rollout, held)
         except NotFoundError as error:
+            self._forget(key, name)
             raise WorkloadNotFoundError(name, key.namespace) from error
         except ApiError as error:
             raise UnavailableError(f"Deployment {name} cannot be labelled: {error}") from error
         return _reference(self.cache.get(key.namespace, name) or held)
+
+    async def find_replaced(self, rollout: Rollout, name: str, *, replaced: bool) -> None:
+        """Have a Deployment followed again whose label somebody took; else it is never restored.
+
+        Args:
+            rollout: Whose stable serves in its place, while it is deleted.
+            name: Of the Deployment.
+            replaced: Whether stable took its place; else our mark on it has to say so.
+
+        Raises:
+            DriftConflictError: the label does not stay.
+            UnavailableError: the API server does not say whether there is one.
+        """
+        key = rollout.key
+        if self.cache.get(key.namespace, name) is not None:
+            return
+        try:
+            body = await self.client.get(DEPLOYMENTS, key.namespace, name)
+            held = self.cache.read(body)
+            if held.rollout == key:
+                self.cache.learned(body)  # its watch lags
+                return
+            borrowed = replaced or _reference(held).replicas_before is not None
+            if borrowed and held.owner_uid is None and self._holder(key, held) is None:
+                await self._label(rollout, held)
+        except NotFoundError:
+            self._forget(key, name)
+        except ApiError as error:
+            raise UnavailableError(f"Deployment {name} cannot be looked at: {error}") from error
+
+    async def _label(self, rollout: Rollout, held: Held[SeenDeployment]) -> None:
+        """Write the label that names the rollout, if it is not there."""
+        if held.rollout == rollout.key:
+            return
+        place, wanted = (held.namespace, held.name), _wish(rollout, held.name)
+        self._labelling.check(place, wanted, f"Deployment {held.name}")
+        self.cache.learned(await self.write(held, wanted))
+        self._labelling.written(place, wanted, wanted)
+
+    def _forget(self, key: Key, name: str) -> None:
+        """Drop all that is remembered of a Deployment that is not there."""
+        place = key.namespace, name
+        self._convergence.forget(place)
+        self._labelling.forget(place)
 
     def _check_free(self, key: Key, held: Held[Any]) -> None:
         """Refuse a Deployment that somebody else decides about.
@@ -86,14 +147,22 @@ class References(OwnedObjects[SeenDeployment]):
                 f"spec.workloadRef.name is {held.name}, and that Deployment belongs to {held.owner}"
                 ", which decides about its pods; it was not touched. Name one that nothing owns."
             )
-        if held.rollout in {None, key}:
-            return
-        other = self._rollouts.get(held.rollout.namespace, held.rollout.name)
-        if other is not None and referenced_name(unpack(other.content.spec)) == held.name:
+        other = self._holder(key, held)
+        if other is not None:
             raise NameConflictError(
-                f"spec.workloadRef.name is {held.name}, and CanaryRollout {other.name} takes its "
+                f"spec.workloadRef.name is {held.name}, and CanaryRollout {other} takes its "
                 "pods from that Deployment already; it was not touched. Delete one of the two."
             )
+
+    def _holder(self, key: Key, held: Held[Any]) -> str | None:
+        """Return which other CanaryRollout a Deployment is held by; None for none."""
+        if held.rollout in {None, key}:
+            return None
+        other = self._rollouts.get(held.rollout.namespace, held.rollout.name)
+        if other is None:
+            return None
+        spec, status = unpack(other.content.spec), unpack(other.content.status)
+        return other.name if is_held(held.name, spec, RolloutStatus.read(status)) else None
 
     async def scale_down(self, rollout: Rollout, target: ReferenceTarget) -> bool:
         """Scale a Deployment to zero, and note how many pods it had."""
@@ -116,7 +185,9 @@ class References(OwnedObjects[SeenDeployment]):
         if held is None:
             return False
         metadata = {"labels": {ROLLOUT_LABEL: None}, "annotations": {REPLICAS_BEFORE: None}}
-        return await self._patch(held, {"metadata": metadata, "spec": {}})
+        written = await self._patch(held, {"metadata": metadata, "spec": {}})
+        self._forget(rollout.key, name)
+        return written
 
     async def _patch(self, held: Held[SeenDeployment], wanted: Manifest) -> bool:
         try:

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from canary_operator.adapters.cluster.anchors import Anchors
 from canary_operator.adapters.cluster.cache import Caches, Held
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import NotFoundError, RejectedError
 from canary_operator.adapters.cluster.resources import ROLLOUTS
 from canary_operator.adapters.cluster.seen import SeenRollout
+from canary_operator.domain.anchors import anchor_name
 from canary_operator.domain.errors import ConflictError, UnavailableError
-from canary_operator.domain.loans import FINALIZER
+from canary_operator.domain.loans import FINALIZER, needs_anchor
+from canary_operator.domain.status import RolloutStatus
 from canary_operator.domain.words import REQUEST_ANNOTATION
 from canary_operator.ports import Key, Rollout
 
@@ -23,11 +26,16 @@ class ClusterRollouts:
     def __init__(self, client: Client, caches: Caches) -> None:
         self._client = client
         self._caches, self._cache = caches, caches.rollouts
+        self._anchors = Anchors(client, caches)
 
     def get(self, key: Key) -> Rollout | None:
         """Return the rollout as last seen, to be looked at now; None when it is gone."""
         held = self._cache.take(key.namespace, key.name)
-        return _rollout(key, held, self._caches.versions_of(key)) if held is not None else None
+        if held is None:
+            return None
+        name = anchor_name(key.name, held.uid)
+        anchor = self._caches.records.get(key.namespace, name)
+        return _rollout(key, held, self._caches.versions_of(key), anchor.uid if anchor else None)
 
     async def write_status(self, rollout: Rollout, patch: Mapping[str, Any]) -> None:
         """Merge `patch` into the status, if the rollout is still as `rollout` says."""
@@ -69,9 +77,15 @@ class ClusterRollouts:
         if not rollout.is_guarded:
             await self._write_finalizers(rollout, [*rollout.finalizers, FINALIZER])
 
+    async def anchor(self, rollout: Rollout) -> None:
+        """Keep the objects of the rollout, too, until `release`, however it is deleted."""
+        await self._anchors.ensure(rollout)
+
     async def release(self, rollout: Rollout) -> None:
-        """Let the rollout go when it is deleted: nothing has to be given back."""
+        """Let the rollout go when it is deleted, with its objects: all was given back."""
         if rollout.is_guarded:
+            if rollout.anchor is not None or _may_be_anchored(rollout):
+                await self._anchors.remove(rollout)
             left = [one for one in rollout.finalizers if one != FINALIZER]
             await self._write_finalizers(rollout, left)
 
@@ -89,14 +103,24 @@ class ClusterRollouts:
                 f"The API server does not take finalizer {FINALIZER}: {error.message}"
             ) from error
         self._cache.learned(answer)
+        if rollout.deleting and not finalizers:
+            # The answer has the version that the object had before, with its last finalizer. Nobody
+            # may take it for one that still has something to give back.
+            self._drop(rollout)
 
     def _drop(self, rollout: Rollout) -> None:
         held = self._cache.get(rollout.key.namespace, rollout.key.name)
         if held is not None and held.uid == rollout.uid:
-            self._cache.drop(held)
+            self._cache.bury(held)
 
 
-def _rollout(key: Key, held: Held[SeenRollout], versions: tuple[int, ...]) -> Rollout:
+def _may_be_anchored(rollout: Rollout) -> bool:
+    return needs_anchor(RolloutStatus.read(rollout.status).borrowed or ())
+
+
+def _rollout(
+    key: Key, held: Held[SeenRollout], versions: tuple[int, ...], anchor: str | None
+) -> Rollout:
     seen = held.content
     return Rollout(
         key=key,
@@ -109,5 +133,6 @@ def _rollout(key: Key, held: Held[SeenRollout], versions: tuple[int, ...]) -> Ro
         deleting=seen.deleting,
         finalizers=seen.finalizers,
         created=seen.created,
+        anchor=anchor,
         objects=(held.uid, versions),
     )

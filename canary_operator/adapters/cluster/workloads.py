@@ -77,6 +77,10 @@ class ClusterWorkloads:
         """Return a Deployment that the rollout takes its pods from, as last seen."""
         return self._references.seen(rollout, name)
 
+    async def look_up(self, rollout: Rollout, name: str) -> None:
+        """See whether the rollout can take its pods from a Deployment, and change nothing."""
+        await self._references.look_up(rollout, name)
+
     async def follow(self, rollout: Rollout, name: str) -> Reference:
         """Have a Deployment followed that the rollout is to take its pods from."""
         return await self._references.follow(rollout, name)

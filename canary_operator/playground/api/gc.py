@@ -62,19 +62,23 @@ class GarbageCollector:
                 self._finalize(self._alive[owner])
 
     def _collect(self, place: Place) -> None:
-        """Delete an object without a living owner; forget owners that are gone."""
+        """Delete an object that no owner holds any more; take away what refers to other owners.
+
+        An owner that is gone holds nothing, nor does one that waits for its dependents to go.
+        """
         obj = self._read(place)
         if obj is None or obj["metadata"].get("deletionTimestamp"):
             return
         references: list[Object] = obj["metadata"].get("ownerReferences") or []
         solid = [ref for ref in references if ref["uid"] in self._alive]
         waiting = [ref for ref in solid if self._waits_for_dependents(ref["uid"])]
+        holding = [ref for ref in solid if ref not in waiting]
         if references and not solid:
             self._delete(*place, "Background")
-        elif waiting and len(waiting) == len(solid):
+        elif waiting and not holding:
             self._delete(*place, "Foreground")
-        elif len(solid) < len(references):
-            self._rewrite(place, obj, ownerReferences=solid)
+        elif len(holding) < len(references):
+            self._rewrite(place, obj, ownerReferences=holding)
 
     def _waits_for_dependents(self, uid: str) -> bool:
         owner = self._read(self._alive[uid])

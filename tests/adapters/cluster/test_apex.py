@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from canary_operator.adapters.cluster.apex import ApexServices
 from canary_operator.adapters.cluster.resources import SERVICES
-from canary_operator.domain.errors import NameConflictError
-from canary_operator.domain.objects import ROLLOUT_LABEL, TRACK_LABEL
+from canary_operator.adapters.cluster.stand_ins import PATIENCE_SECONDS
+from canary_operator.domain.errors import DriftConflictError, NameConflictError
+from canary_operator.domain.objects import ROLLOUT_LABEL, TRACK_LABEL, Owner, apex_service
 from canary_operator.domain.spec import RolloutSpec, parse_spec
 from canary_operator.domain.takeover import ADOPT_ANNOTATION
 from canary_operator.domain.target import TrackTarget
@@ -145,3 +147,160 @@ async def test_what_its_owner_selects_by_meanwhile_stays(world: World) -> None:
     await world.workloads.ensure_services(rollout, spec())
     live = await world.get(SERVICES, "web")
     assert live["spec"]["selector"] == {"app": "web", "track": "stable", **OURS}
+
+
+async def test_one_that_was_taken_over_stays_so_when_its_owner_removes_the_annotation(
+    world: World,
+) -> None:
+    await serve(world)
+    rollout = await with_stable(world)
+    await world.workloads.ensure_services(rollout, spec())
+    changes = {"metadata": {"annotations": {ADOPT_ANNOTATION: None}}}
+    await world.edit(SERVICES, "web", changes)
+    assert not await world.workloads.ensure_services(rollout, spec())
+    await world.edit(SERVICES, "web", {"spec": {"selector": {TRACK_LABEL: None}}})
+    assert await world.workloads.ensure_services(rollout, spec()), "a canary may be led to"
+
+
+async def test_a_label_that_does_not_stay_is_put_back_three_times_and_then_with_pauses(
+    world: World,
+) -> None:
+    await serve(world)
+    rollout = await with_stable(world)
+    await world.workloads.ensure_services(rollout, spec())
+
+    async def somebody_removes_it() -> None:
+        body = await world.edit(SERVICES, "web", {"metadata": {"labels": {ROLLOUT_LABEL: None}}})
+        world.caches.services.saw("DELETED", body)  # as a watch of the label says
+
+    for _ in range(2):
+        await somebody_removes_it()
+        await world.workloads.ensure_services(rollout, spec())
+    await somebody_removes_it()
+    with pytest.raises(DriftConflictError, match="Service web was set back 3 times"):
+        await world.workloads.ensure_services(rollout, spec())
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def lost(world: World, clock: Clock) -> tuple[ApexServices, Rollout]:
+    """Take a Service over, and let its owner delete it; return who leads Services."""
+    await serve(world, type="NodePort")
+    rollout = await with_stable(world)
+    services = ApexServices(world.client, world.caches, clock)
+    await lead(services, rollout)
+    workload = {"name": "shop", "replicas": 3, "replacedAt": "2026-01-01T00:00:00Z"}
+    status = {"workload": {**workload, "serviceSelector": {"app": "web"}}}
+    await world.rollouts.write_status(rollout, status)
+    await world.delete(SERVICES, "web", seen=True)
+    return services, world.rollout_now()
+
+
+async def lead(services: ApexServices, rollout: Rollout) -> bool:
+    owner = Owner("web", rollout.key.namespace, rollout.uid)
+    wanted = apex_service(owner, spec().service.all_ports)
+    return await services.lead(rollout, spec(), wanted, takes_over=True)
+
+
+async def test_one_that_is_deleted_has_time_to_come_back(world: World) -> None:
+    clock = Clock()
+    services, rollout = await lost(world, clock)
+    for _ in range(2):
+        with pytest.raises(DriftConflictError, match="Apply it again"):
+            await lead(services, rollout)
+        clock.now += 2
+    await serve(world, type="NodePort")  # nothing is in the way
+    assert await lead(services, rollout)
+    live = await world.get(SERVICES, "web")
+    assert (live["spec"]["type"], live["spec"]["selector"]) == ("NodePort", {"app": "web", **OURS})
+
+
+async def stand_in(world: World) -> tuple[ApexServices, Rollout]:
+    clock = Clock()
+    services, rollout = await lost(world, clock)
+    with pytest.raises(DriftConflictError):
+        await lead(services, rollout)
+    clock.now += PATIENCE_SECONDS
+    assert await lead(services, rollout)
+    return services, rollout
+
+
+async def test_then_another_stands_in_that_nobody_owns(world: World) -> None:
+    services, rollout = await stand_in(world)
+    live = await world.get(SERVICES, "web")
+    assert "ownerReferences" not in live["metadata"]
+    assert live["metadata"]["annotations"] == {ADOPT_ANNOTATION: "web"}
+    assert live["spec"]["selector"] == {"app": "web", **OURS}
+    assert live["spec"]["ports"] == [{**PORT, "protocol": "TCP"}]
+    assert not await lead(services, rollout), "it is one that was taken over"
+    await services.give_back(rollout)
+    live = await world.get(SERVICES, "web")
+    assert live["spec"]["selector"] == {"app": "web"}
+
+
+@pytest.mark.parametrize("force", ["true", "false"])
+async def test_its_owner_takes_it_over_by_applying_it_again(world: World, force: str) -> None:
+    services, rollout = await stand_in(world)
+    selector = {"app": "web"} if force == "true" else {"app": "web", **OURS}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "annotations": {ADOPT_ANNOTATION: "web", "team": "shop"}},
+        "spec": {"selector": selector, "ports": [PORT], "type": "NodePort"},
+    }
+    await world.cluster.client.request(
+        "PATCH",
+        SERVICES.path(world.namespace, "web"),
+        body,
+        ctype="application/apply-patch+yaml",
+        params={"fieldManager": "gitops", "force": force},
+    )
+    await world.look(SERVICES, "web")
+    await lead(services, rollout)
+    live = await world.get(SERVICES, "web")
+    assert (live["spec"]["type"], live["spec"]["selector"]) == ("NodePort", {"app": "web", **OURS})
+    assert live["metadata"]["annotations"]["team"] == "shop"
+
+
+async def test_one_that_was_never_taken_over_is_made_at_once_as_our_own(world: World) -> None:
+    rollout = await with_stable(world)
+    assert await lead(ApexServices(world.client, world.caches), rollout)
+    live = await world.get(SERVICES, "web")
+    assert live["metadata"]["ownerReferences"][0]["uid"] == rollout.uid
+    await world.delete(SERVICES, "web", seen=True)
+    assert await lead(ApexServices(world.client, world.caches), rollout)
+
+
+async def test_what_it_selects_by_itself_is_not_lost_where_only_our_labels_are_left(
+    world: World,
+) -> None:
+    services, rollout = await stand_in(world)
+    await world.edit(SERVICES, "web", {"spec": {"selector": {"app": None}}})
+    assert await lead(services, rollout)
+    live = await world.get(SERVICES, "web")
+    assert live["spec"]["selector"] == {"app": "web", **OURS}
+    await world.edit(SERVICES, "web", {"spec": {"selector": {"app": None}}})
+    await services.give_back(rollout)
+    live = await world.get(SERVICES, "web")
+    assert live["spec"]["selector"] == {"app": "web"}
+
+
+async def test_one_that_does_not_fit_any_more_is_closed_to_a_canary_all_the_same(
+    world: World,
+) -> None:
+    await serve(world)
+    rollout = await with_stable(world)
+    await world.workloads.ensure_services(rollout, spec())
+    changes = {"ports": [{**PORT, "targetPort": 9090}], "selector": {TRACK_LABEL: None}}
+    await world.edit(SERVICES, "web", {"spec": changes})
+    with pytest.raises(NameConflictError, match="its port 80 leads to 9090"):
+        await world.workloads.ensure_services(rollout, spec())
+    live = await world.get(SERVICES, "web")
+    assert live["spec"]["selector"] == {"app": "web", **OURS}

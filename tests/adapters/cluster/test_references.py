@@ -1,11 +1,16 @@
 """Deployments that rollouts take their pods from, on a Kubernetes API."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from canary_operator.adapters.cluster.resources import DEPLOYMENTS
-from canary_operator.domain.errors import NameConflictError, WorkloadNotFoundError
+from canary_operator.adapters.cluster.resources import DEPLOYMENTS, ROLLOUTS
+from canary_operator.domain.errors import (
+    DriftConflictError,
+    NameConflictError,
+    WorkloadNotFoundError,
+)
 from canary_operator.domain.objects import ROLLOUT_LABEL
 from canary_operator.domain.target import ReferenceTarget
 from canary_operator.domain.workload import REPLICAS_BEFORE
@@ -81,6 +86,51 @@ async def test_one_that_another_rollout_takes_its_pods_from_is_refused(world: Wo
     second = await world.rollout("second", **REF)
     with pytest.raises(NameConflictError, match="CanaryRollout first takes its pods from"):
         await world.workloads.follow(second, "shop")
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"borrowed": [{"kind": "Deployment", "name": "shop"}]},
+        {"workload": {"name": "shop", "replicas": 3, "replacedAt": "2026-01-01T00:00:00Z"}},
+    ],
+    ids=["borrowed", "replaced"],
+)
+async def test_what_is_not_given_back_yet_is_held_whatever_a_refused_spec_names(
+    world: World, status: dict[str, Any]
+) -> None:
+    await deploy(world)
+    first = await world.rollout("first", **REF)
+    await world.workloads.follow(first, "shop")
+    await world.rollouts.write_status(first, status)
+    await world.edit(ROLLOUTS, "first", {"spec": {"workloadRef": {"name": "another"}}})
+    second = await world.rollout("second", **REF)
+    with pytest.raises(NameConflictError, match="CanaryRollout first takes its pods from"):
+        await world.workloads.follow(second, "shop")
+
+
+async def test_a_label_that_does_not_stay_is_put_back_three_times_and_then_with_pauses(
+    world: World,
+) -> None:
+    await deploy(world, labels={ROLLOUT_LABEL: "web"})
+    rollout = await world.rollout(**REF)
+    await world.look(DEPLOYMENTS, "shop")
+    await world.workloads.follow(rollout, "shop")
+    await world.workloads.ensure_reference(rollout, ReferenceTarget("shop", 3))
+
+    async def somebody_sets_it_back() -> None:
+        changes = {"metadata": {"labels": {ROLLOUT_LABEL: None}}, "spec": {"replicas": 3}}
+        body = await world.edit(DEPLOYMENTS, "shop", changes)
+        world.caches.deployments.saw("DELETED", body)  # as a watch of the label says
+
+    for _ in range(3):
+        await somebody_sets_it_back()
+        await world.workloads.follow(rollout, "shop")
+        with suppress(DriftConflictError):  # the pods have pauses of their own
+            await world.workloads.ensure_reference(rollout, ReferenceTarget("shop", 3))
+    await somebody_sets_it_back()
+    with pytest.raises(DriftConflictError, match="Deployment shop was set back 3 times"):
+        await world.workloads.follow(rollout, "shop")
 
 
 async def test_the_label_of_a_rollout_that_is_gone_is_no_claim(world: World) -> None:

@@ -116,3 +116,14 @@ async def test_nothing_is_written_to_a_rollout_that_is_being_deleted(world: Worl
     await world.rollouts.write_status(rollout, {"phase": "Stable"})
     await world.rollouts.remove_request(rollout, "pause")
     assert not world.calls
+
+
+async def test_one_that_goes_with_its_last_finalizer_is_not_taken_for_one_that_waits(
+    world: World,
+) -> None:
+    await world.rollouts.guard(await world.rollout())
+    await world.cluster.client.request("DELETE", ROLLOUTS.path(world.namespace, "web"))
+    late = await world.look(ROLLOUTS, "web")
+    await world.rollouts.release(world.rollout_now())
+    world.caches.rollouts.saw("MODIFIED", late)  # a watch that lags
+    assert world.rollouts.get(Key(world.namespace, "web")) is None

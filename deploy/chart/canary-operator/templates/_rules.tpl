@@ -11,7 +11,8 @@
   verbs: [update]                    # needed for ownerReferences that block deletion
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch]
+  # delete: some clusters ask for it where ownerReferences change; no Deployment is deleted
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [get, list, watch, create, patch, delete]
