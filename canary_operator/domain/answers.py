@@ -114,7 +114,8 @@ def _promote(at: Situation) -> Answer:
 def abort(at: Situation) -> Answer:
     """Answer a request to take the canary back."""
     if at.status.phase is Phase.ROLLING_BACK and at.weight > 0:
-        return Answer("Accepted", "All traffic goes to stable now.", Lower(0))
+        when = "when the route is mended" if at.route.share_is_astray else "now"
+        return Answer("Accepted", f"All traffic goes to stable {when}.", Lower(0))
     if at.status.phase not in ON_TRIAL:
         return _no_rollout(at, Verb.ABORT)
     return Answer(
@@ -133,6 +134,8 @@ def _retry(at: Situation) -> Answer:
             if under_way
             else f"Nothing to retry: no revision is rolled back (phase {at.status.phase})."
         )
+    if at.route.share_is_astray:
+        return _refused("The route is broken, see the condition Ready; retry when it is mended.")
     return Answer(
         "Accepted",
         f"Revision {rejected} is tried again.",

@@ -11,7 +11,7 @@ from typing import Any
 
 from canary_operator.domain.judge import Judged, judge
 from canary_operator.domain.loans import loans_of, with_loans
-from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
+from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, UNDER_WAY, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.scaling import load_seen
 from canary_operator.domain.situation import CheckResult, Situation, step_index
@@ -72,6 +72,12 @@ def give_back_missed_traffic(at: Situation) -> Situation:
     return at
 
 
+def note_traffic_beside_the_weight(at: Situation) -> Situation:
+    """What somebody gives a canary that has no share is taken now: its pods drain from now on."""
+    given = at.weight == 0 and at.gets_requests and at.canary.pods > 0
+    return with_status(at, traffic_off_at=at.now) if given else at
+
+
 def restart_hold_after_drift(at: Situation) -> Situation:
     """A weight that was not in force cannot have been measured: its stay begins again."""
     recorded, told = at.status.weight_applied_at, at.route.weight
@@ -86,18 +92,21 @@ def restart_hold_after_drift(at: Situation) -> Situation:
 def note_broken_route(at: Situation) -> Situation:
     """A broken route is no fault of the canary: the deadline moves by the time until it is mended.
 
-    What it left the canary against our will was no stay; that begins when it is mended.
+    What it left the canary against our will was no stay; that begins when it is mended. And where
+    the canary was to have nothing, what it may have had nevertheless is over now.
     """
     since, progressed = at.attempt.route_broken_since, at.status.progressed_at
-    if at.status.phase not in ON_TRIAL or at.route.broken == (since is not None):
+    if at.status.phase not in UNDER_WAY or at.route.broken == (since is not None):
         return at
     at = with_attempt(at, route_broken_since=at.now if at.route.broken else None)
     if since is None:
         return at
-    if progressed is not None:  # a pause meanwhile moves it as well
-        at = with_status(at, progressed_at=min(at.now, progressed + (at.now - since)))
+    paused = at.attempt.paused_at if at.status.phase is Phase.PAUSED else None
+    until = max(since, paused or at.now)  # the pause adds the rest when it ends
+    if progressed is not None:
+        at = with_status(at, progressed_at=min(at.now, progressed + (until - since)))
     if at.weight == 0:
-        return at
+        return with_status(at, traffic_off_at=at.now) if at.canary.pods > 0 else at
     at = with_status(at, weight_applied_at=at.now)
     return with_attempt(at, hold_started_at=at.now, last_check=None, step_passed_at=None)
 
@@ -223,15 +232,19 @@ def _is_progress(at: Situation, before: CheckRecord | None) -> bool:
 def note_workload(at: Situation) -> Situation:
     """Remember what the Deployment had that the pods are taken from, once stable replaced it.
 
-    What it had is read from it until then, so that an autoscaler may act to the last.
+    What it had is read from it until then, so that an autoscaler may act to the last. Where it had
+    none, it is what stable has: no pods are no size of a rollout.
     """
     record, ref, seen = at.status.workload, at.spec.workload_ref, at.reference
     if ref is None or seen is None:
         return at
     if record is None or record.name != ref.name:
         serves = at.status.phase not in {None, Phase.INITIALIZING} and at.route.exists
-        new = WorkloadRecord(name=seen.name, replicas=seen.own_replicas, replaced_at=at.now)
-        return with_status(at, workload=new) if serves else at
+        if not (serves and at.takes_place):
+            return at
+        replicas = seen.own_replicas or at.stable.replicas
+        new = WorkloadRecord(name=seen.name, replicas=replicas, replaced_at=at.now)
+        return with_status(at, workload=new)
     if seen.replicas == 0 and record.scaled_down_at is None:
         return with_status(at, workload=record.model_copy(update={"scaled_down_at": at.now}))
     return at
@@ -258,6 +271,7 @@ FACTS: tuple[Callable[[Situation], Situation], ...] = (
     note_removed_request,
     note_loans,
     give_back_missed_traffic,
+    note_traffic_beside_the_weight,
     restart_hold_after_drift,
     note_broken_route,
     follow_edited_steps,

@@ -117,7 +117,8 @@ def _action(  # noqa: C901 - one case per action
         case RollBack(_, reason, message):
             yield Notice("Warning", Reason.ROLLED_BACK, _rolled_back(before, reason, message))
         case Revert() if before.status.phase is not Phase.ROLLED_BACK:
-            words = "The stable template was applied again; all traffic is on stable."
+            later = " when its route is mended" if before.route.share_is_astray else ""
+            words = f"The stable template was applied again; all traffic goes to stable{later}."
             yield Notice("Normal", Reason.REVERTED, words)
         case _:
             pass
@@ -148,7 +149,7 @@ def _weight_changed(action: Raise | Lower, before: Situation, after: Situation) 
     if before.route.broken:
         words = f"The route of revision {revision} cannot be told a weight: {change}."
         return Notice("Warning", Reason.ROUTER_UNAVAILABLE, words)
-    trouble = f" ({before.canary.trouble})" if before.canary.trouble else ""
+    trouble = f" ({before.canary.hindrance})" if before.canary.hindrance else ""
     words = f"Too few pods of revision {revision} are available{trouble}: {change}."
     return Notice("Warning", Reason.CANARY_UNAVAILABLE, words)
 

@@ -181,10 +181,15 @@ def _lower(weight: int, at: Situation) -> RolloutStatus:
 
 
 def _resume(at: Situation) -> RolloutStatus:
-    """A pause stopped the clock, so the deadline moves by its length."""
+    """A pause stopped the clock, so the deadline moves by its length.
+
+    While the route is broken it stands still anyway: until then only.
+    """
     began, progressed = at.attempt.paused_at, at.status.progressed_at
-    later = progressed + (at.now - began) if began and progressed else progressed
-    status = _move(at, Trigger.RESUMED, progressed_at=later)
+    if began and progressed:
+        until = max(began, at.attempt.route_broken_since or at.now)
+        progressed = min(at.now, progressed + (until - began))
+    status = _move(at, Trigger.RESUMED, progressed_at=progressed)
     return _attempt(at, status, paused_at=None)
 
 

@@ -1,12 +1,13 @@
 """Changes of whose VirtualService is split that would leave something behind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from canary_operator.domain.acceptance import NOT_SETTINGS
 from canary_operator.domain.errors import InvalidSpecError
 from canary_operator.domain.group import check_share_ends, keeps_share
 from canary_operator.domain.loans import VIRTUAL_SERVICE, loans_of
-from canary_operator.domain.phase import Phase
+from canary_operator.domain.phase import ON_TRIAL, Phase
 from canary_operator.domain.spec import IstioTraffic, RolloutSpec, VirtualServiceReference
 from canary_operator.domain.status import RolloutStatus
 
@@ -46,6 +47,25 @@ def check_reference(
         )
 
 
+def takes_back(revision: str, status: RolloutStatus) -> bool:
+    """Whether a spec asks for stable's own version while another one is on trial."""
+    return status.phase in ON_TRIAL and revision == status.stable_revision
+
+
+def on_route_before(
+    raw: Mapping[str, Any], recorded: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield what is left of a spec without its route, which is refused: the best comes first.
+
+    Args:
+        raw: The spec, as written.
+        recorded: Settings of the newest record, whose route stays.
+    """
+    route = {field: recorded[field] for field in ("traffic",) if field in recorded}
+    yield {field: value for field, value in raw.items() if field != "traffic"} | route
+    yield {field: raw[field] for field in NOT_SETTINGS if field in raw} | dict(recorded)
+
+
 def where_the_share_is(spec: RolloutSpec, revision: str, status: RolloutStatus) -> RolloutSpec:
     """Return the spec with the VirtualService in which a share that ends is still split.
 
@@ -74,3 +94,10 @@ def reference_of(settings: Mapping[str, Any]) -> Any:
     for field in ("traffic", "istio", "virtualService"):
         found = found.get(field) if isinstance(found, Mapping) else None
     return found or None
+
+
+def route_settings_of(settings: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what a router makes its objects from."""
+    strategy = settings.get("strategy")
+    focus = strategy.get("match") if isinstance(strategy, Mapping) else None
+    return settings.get("traffic"), settings.get("service"), focus

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 REVISION_LENGTH = 10
@@ -27,6 +28,14 @@ def revision_of(template: Mapping[str, Any]) -> str:
     )
     digest = hashlib.sha256(text.encode("utf-8", errors="surrogatepass"))
     return digest.hexdigest()[:REVISION_LENGTH]
+
+
+def asked_revision(spec: Mapping[str, Any]) -> str:
+    """Return the revision that a spec asks for, as far as it has a template; else nothing."""
+    template = spec.get("template")
+    with suppress(RecursionError):  # nested too deep, which is one reason to refuse it
+        return revision_of(template) if isinstance(template, Mapping) else ""
+    return ""
 
 
 def _canonical(value: Any) -> Any:

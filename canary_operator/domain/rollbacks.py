@@ -98,7 +98,7 @@ def roll_back_past_deadline(at: Situation) -> RollBack | None:
 
 
 def _missing_pods(at: Situation) -> str:
-    trouble = f": {at.canary.trouble}" if at.canary.trouble else ""
+    trouble = f": {at.canary.hindrance}" if at.canary.hindrance else ""
     needed = pods_ahead(at)
     return f"{at.canary_available or 0} of {needed} canary pods became available{trouble}."
 
@@ -112,7 +112,7 @@ def roll_back_when_stable_does_not_come_up(at: Situation) -> RollBack | None:
             "Both versions failed while promoting, and no request since then says that it ended."
         )
         return RollBack(Trigger.FAILED, Reason.SHARED_CAUSE_SUSPECTED, message)
-    trouble = f": {at.stable.trouble}" if at.stable.trouble else ""
+    trouble = f": {at.stable.hindrance}" if at.stable.hindrance else ""
     message = (
         f"Stable did not come up with the new template: {at.stable.available} of "
         f"{stable_pods(at)} pods are available, {at.stable.updated} are updated{trouble}."

@@ -83,7 +83,13 @@ def serve_when_stable_is_available(at: Situation) -> Action | None:
 
 
 def start_new_revision(at: Situation) -> Action | None:
-    """A revision that is neither stable nor rejected goes on trial."""
+    """A revision that is neither stable nor rejected goes on trial.
+
+    Not while a broken route may keep sending requests to canary pods: they would be its first
+    share, of any size, or those of the one before would go while they serve.
+    """
+    if at.route.share_is_astray:
+        return None
     revision = at.wanted_revision
     known = {None, at.status.stable_revision, at.status.rejected_revision}
     return None if revision in known else Start(revision or "", Trigger.NEW_REVISION)
@@ -95,7 +101,12 @@ def revert_to_stable(at: Situation) -> Action | None:
 
 
 def start_over_with_newer_revision(at: Situation) -> Action | None:
-    """A newer template replaces the canary, from the first step."""
+    """A newer template replaces the canary, from the first step.
+
+    Not while a broken route may keep sending requests to its pods, as above.
+    """
+    if at.route.share_is_astray:
+        return None
     revision = at.wanted_revision
     if revision in {None, at.status.stable_revision, at.status.canary_revision}:
         return None
@@ -142,6 +153,11 @@ def stop_share_beyond_weight(at: Situation) -> Action | None:
     """
     beyond = at.weight > 0 and at.split.pods_at(at.weight) == 0
     return Lower(0) if beyond else None
+
+
+def answer_beside_broken_route(at: Situation) -> Answer | None:
+    """Nobody waits for an answer because nobody is there to take the canary's share."""
+    return answer(at) if at.route.share_is_astray else None
 
 
 def stop_traffic_on_broken_route(at: Situation) -> Action | None:
@@ -249,6 +265,7 @@ _CLIMB: tuple[Rule, ...] = (
     start_over_with_newer_revision,
     stop_traffic_without_pods,
     stop_share_beyond_weight,
+    answer_beside_broken_route,
     stop_traffic_on_broken_route,
     roll_back_on_proven_harm,
     roll_back_on_failed_checks,
@@ -274,6 +291,7 @@ RULES: Mapping[Phase | None, tuple[Rule, ...]] = {
         undo_promotion_when_stable_is_wanted,
         stop_traffic_without_pods,
         stop_share_beyond_weight,
+        answer_beside_broken_route,
         stop_traffic_on_broken_route,
         roll_back_on_proven_harm,
         roll_back_on_failed_checks,

@@ -32,14 +32,13 @@ def stable_floor(at: Situation) -> int:
     scaling = at.spec.autoscaling
     if scaling is None:
         return at.spec.replicas
-    if place := place_to_take(at):
-        return min(max(scaling.min_replicas, place), scaling.max_replicas)
     known = _unseen(at)
     if at.status.phase in UNDER_WAY:
         known = max(known, at.status.full_load or 0)
     if at.status.phase in IN_STEPS and scaling.capacity.stable_floor == "HPA" and full_weight(at):
         known = 0
-    return min(max(scaling.min_replicas, known), scaling.max_replicas)
+    wanted = max(scaling.min_replicas, known, place_to_take(at))
+    return min(wanted, scaling.max_replicas)
 
 
 def stable_pods(at: Situation) -> int:
@@ -61,7 +60,7 @@ def place_to_take(at: Situation) -> int:
     if ref is None or seen is None:
         return 0
     if record is None:
-        return seen.own_replicas
+        return seen.own_replicas if at.takes_place else 0
     return record.replicas if ref.scales_down and record.scaled_down_at is None else 0
 
 

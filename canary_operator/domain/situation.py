@@ -52,6 +52,11 @@ class Wanted:
     spec: RolloutSpec
 
 
+SECOND_AUTOSCALER = (
+    "another autoscaler counts the same pods, so Kubernetes lets neither act; delete that one"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ScalerState:
     """The autoscaler of one Deployment, as last seen."""
@@ -62,6 +67,8 @@ class ScalerState:
     """Pods beyond which it does not go."""
     desired: int = 0
     """Pods that it asked for last; 0 before it decided anything."""
+    ambiguous: bool = False
+    """Whether another autoscaler counts the same pods, so that Kubernetes lets neither act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,12 @@ class TrackState:
     available: int = 0
     trouble: str | None = None
     """What keeps a pod from being available, where the pods say so."""
+
+    @property
+    def hindrance(self) -> str | None:
+        """What keeps pods from being there: a pod's trouble, or that of their autoscaler."""
+        stopped = self.scaler is not None and self.scaler.ambiguous
+        return self.trouble or (SECOND_AUTOSCALER if stopped else None)
 
     @property
     def asked(self) -> int:
@@ -124,6 +137,11 @@ class RouteState:
     """Whether it is somebody else's and not what the spec needs, so that no weight can be given."""
     hosts: frozenset[str] = field(default=frozenset(), compare=False)
     """Full names of what is routed; no decision depends on it, only what may go on."""
+
+    @property
+    def share_is_astray(self) -> bool:
+        """Whether it gives the canary requests, and perhaps nobody can take them away."""
+        return self.broken and (self.weight or 0) > 0
 
     @property
     def can_be_raised(self) -> bool:
@@ -177,6 +195,8 @@ class Situation:
     route: RouteState = field(default_factory=RouteState)
     reference: Reference | None = None
     """The Deployment of `spec.workloadRef`; None where there is none."""
+    of_reference: frozenset[str] = frozenset()
+    """Recorded revisions whose pods were taken from that Deployment."""
     check: CheckResult | None = None
     checked: int = 1
     """Rollouts that this operator checks now, as far as it knows; many are looked at in turn."""
@@ -221,9 +241,22 @@ class Situation:
         return self.status.attempt or Attempt(started_at=self.now)
 
     @property
+    def takes_place(self) -> bool:
+        """Whether stable serves, or comes up to serve, in the place of the Deployment of the spec.
+
+        It does not where that was named later and stable still runs pods that come from elsewhere.
+        """
+        return self.reference is not None and self.status.stable_revision in self.of_reference
+
+    @property
     def weight(self) -> int:
         """Share of requests that the router was told, in percent."""
         return self.status.weight or 0
+
+    @property
+    def gets_requests(self) -> bool:
+        """Whether the canary's pods are sent requests, by what is recorded or by what is routed."""
+        return self.weight > 0 or (self.route.weight or 0) > 0
 
     @property
     def canary_available(self) -> int | None:

@@ -167,7 +167,7 @@ class WorkloadRecord(Recorded):
 
     name: str
     replicas: Count
-    """Pods that it had; so many it gets back."""
+    """Pods that it had, or, if none, those that stable had then; so many it gets back."""
     replaced_at: Time
     """When all traffic was on stable; its pods outlive that by two seconds."""
     scaled_down_at: Time | None = None

@@ -111,15 +111,16 @@ def _canary(at: Situation) -> TrackTarget | None:
         return _sized(at, at.canary, status.canary_revision, replicas)
     ends = scale_down_at(at)
     drained = ends is None or at.now >= ends
-    if status.phase is Phase.ROLLING_BACK or not drained:
-        return None
+    if status.phase is Phase.ROLLING_BACK or at.gets_requests or not drained:
+        return None  # its pods serve until requests have gone elsewhere
     revision = at.canary.revision or status.stable_revision
     return TrackTarget(revision, 0) if revision else None
 
 
 def _canary_on_trial(at: Situation, revision: str) -> TrackTarget | None:
-    if at.canary.revision != revision and at.canary.pods > 0 and not traffic_drained(at):
-        return None  # the old canary's pods may still get requests from proxies that lag
+    others = at.canary.revision != revision and at.canary.pods > 0
+    if others and (at.gets_requests or not traffic_drained(at)):
+        return None  # the old canary's pods may still get requests, be it from proxies that lag
     if _is_its_share(at):
         return TrackTarget(revision, pods_now(at))
     # Never down within a step: a check that fails later does not make the pods superfluous that
@@ -138,7 +139,8 @@ def _is_its_share(at: Situation) -> bool:
 def _route(at: Situation) -> RouteTarget | None:
     """Where pods are traffic, callers reach stable through the router's object: it is made first.
 
-    The mark of a rollback stays until the router is told something else anyway.
+    The mark of a rollback goes with what it takes, and stays until the router is told something
+    else anyway.
 
     It must be gone before its revision is tried again, or it would end that rollout at once.
     """
@@ -147,6 +149,10 @@ def _route(at: Situation) -> RouteTarget | None:
     if status.phase is None or (coming_up and not at.split.pods_are_traffic):
         return None
     if status.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK} and status.rejected_revision:
+        if status.phase is Phase.ROLLING_BACK and 0 < weight == at.route.weight:
+            # Nothing is taken yet, so nothing is told: what was seen of the router may be old, and
+            # a write of it would give back what we took without knowing that it worked.
+            return RouteTarget(weight, at.route.rejected, at.route.rejected_because)
         said = status.history[0].reason if status.history else None
         reason = Reason(said) if said in REASONS else Reason.ROLLED_BACK
         return RouteTarget(weight, status.rejected_revision, reason)

@@ -1,12 +1,12 @@
 """Sentences for people: what happens, why, and what comes next."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.scaling import stable_pods
-from canary_operator.domain.situation import Situation, step_index
+from canary_operator.domain.situation import SECOND_AUTOSCALER, Situation, step_index
 from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.domain.steps import (
     full_weight,
@@ -34,7 +34,16 @@ def message_of(at: Situation) -> str:
     if at.problem is None:
         return running
     calm = at.status.phase in {None, Phase.INITIALIZING, Phase.STABLE}
-    return at.problem.message if calm else sentences([at.problem.message, f"Meanwhile: {running}"])
+    more = [*([] if calm else [f"Meanwhile: {running}"]), *_waits_for_route(at)]
+    return sentences([at.problem.message, *more]) if more else at.problem.message
+
+
+def _waits_for_route(at: Situation) -> Iterator[str]:
+    """Tell what does not begin while a broken route may send requests to canary pods."""
+    wanted, status = at.wanted_revision, at.status
+    known = {None, status.stable_revision, status.canary_revision, status.rejected_revision}
+    if at.route.share_is_astray and wanted not in known:
+        yield f"Revision {wanted} goes on trial when the route is mended."
 
 
 def sentences(texts: Iterable[str]) -> str:
@@ -58,7 +67,7 @@ def _trouble(text: str | None) -> str:
 
 def _initializing(at: Situation) -> str:
     pods, revision = stable_pods(at), at.status.stable_revision
-    trouble = _trouble(at.stable.trouble)
+    trouble = _trouble(at.stable.hindrance)
     return f"First revision {revision}: waiting for {pods} available {_pods(pods)}{trouble}."
 
 
@@ -66,8 +75,10 @@ def _stable(at: Situation) -> str:
     revision, next_one = at.status.stable_revision, goes_on_trial_next(at)
     if stable_is_available(at):
         then = f"; revision {next_one} goes on trial next" if next_one else ""
-        return f"Revision {revision} serves everything{then}."
-    trouble, needed = _trouble(at.stable.trouble), stable_pods(at)
+        stopped = at.stable.scaler is not None and at.stable.scaler.ambiguous
+        but = f" It does not follow the load: {SECOND_AUTOSCALER}." if stopped else ""
+        return f"Revision {revision} serves everything{then}.{but}"
+    trouble, needed = _trouble(at.stable.hindrance), stable_pods(at)
     return f"Revision {revision} has fewer than {needed} available {_pods(needed)}{trouble}."
 
 
@@ -102,7 +113,7 @@ def _kept_out(at: Situation) -> str:
 
 
 def _progress(at: Situation) -> str:
-    needed, trouble = pods_ahead(at), _trouble(at.canary.trouble)
+    needed, trouble = pods_ahead(at), _trouble(at.canary.hindrance)
     coming = next_raise(at)
     if at.split.pods_are_traffic and at.attempt.short_of_pods_since and at.weight:
         return f"{at.weight} % as soon as {needed} canary {_pods(needed)} are available{trouble}"

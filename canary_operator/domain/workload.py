@@ -84,13 +84,16 @@ def check_unchanged(before: str | None, after: str | None) -> None:
     )
 
 
-def with_pods_of(spec: RolloutSpec, reference: Reference, replicas: int | None) -> RolloutSpec:
+def with_pods_of(
+    spec: RolloutSpec, reference: Reference, *, known: int = 0, running: int = 0
+) -> RolloutSpec:
     """Return a spec with the pods of the Deployment that it names.
 
     Args:
         spec: As the user wrote it.
         reference: The Deployment.
-        replicas: Pods that it had when its place was taken, if that was recorded.
+        known: Pods that it had when its place was taken, if that was recorded; 0 is no number.
+        running: Pods that stable has, which count where nothing else is known.
 
     Raises:
         InvalidTemplateError: a rollout cannot have such pods.
@@ -101,8 +104,7 @@ def with_pods_of(spec: RolloutSpec, reference: Reference, replicas: int | None) 
         raise InvalidTemplateError(error.message) from error
     if "replicas" in spec.model_fields_set or spec.autoscaling is not None:
         return spec.model_copy(update={"template": template})
-    own = reference.own_replicas or spec.replicas
-    size = own if replicas is None else replicas
+    size = known or reference.own_replicas or running or spec.replicas
     return spec.model_copy(update={"template": template, "replicas": size})
 
 

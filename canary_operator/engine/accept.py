@@ -33,8 +33,14 @@ from canary_operator.domain.errors import (
 from canary_operator.domain.group import check_group
 from canary_operator.domain.notices import Notice
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.references import check_reference, where_the_share_is
-from canary_operator.domain.revision import revision_of
+from canary_operator.domain.references import (
+    check_reference,
+    on_route_before,
+    route_settings_of,
+    takes_back,
+    where_the_share_is,
+)
+from canary_operator.domain.revision import asked_revision, revision_of
 from canary_operator.domain.situation import Problem, Settings, Wanted
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.status import RolloutStatus
@@ -108,7 +114,7 @@ class Acceptor:
         if known is None:
             known = await self._examine(rollout, now)
             if known.spec is None:
-                asked = self._source.revision(rollout) or _asked(rollout)
+                asked = self._source.revision(rollout) or asked_revision(rollout.spec)
                 known = replace(known, revision=asked)
             known = replace(known, pods=self._source.given(rollout))
             self._memory[rollout.key] = known
@@ -167,8 +173,8 @@ class Acceptor:
         retry_at = now + (error.retry_after or pause)
         return _Remembered(rollout.uid, rollout.generation, None, error, retry_at, pause)
 
-    async def _follow(self, rollout: Rollout) -> RolloutSpec:
-        """Check everything that can be wrong with the newest spec, then record it."""
+    async def _follow(self, rollout: Rollout, *, taking_back: bool = False) -> RolloutSpec:
+        """Check everything that can be wrong with a spec, then record it."""
         key, raw = rollout.key, rollout.spec
         written = read_spec(raw, name=key.name, namespace=key.namespace, settings=self._settings)
         records = self._ports.workloads.records(rollout)
@@ -178,18 +184,19 @@ class Acceptor:
         check_shares(spec)
         if newest and newest.revision == revision and _is_recorded(newest, spec, settings):
             return spec
+        status = RolloutStatus.read(rollout.status)
         if newest is not None:
-            splits = self._splits(rollout)
-            check_router(spec, newest.settings, splits=splits)
-            status = RolloutStatus.read(rollout.status)
-            check_reference(settings, revision, status, newest.settings, splits=splits)
             on_trial = _record_of(records, status.canary_revision) or newest
             check_group(settings, revision, status, on_trial.settings)
         stable = _record_of(records, rollout.status.get("stableRevision"))
         if stable is not None and stable.revision != revision:
             check_target_ports(spec, stable.settings, stable.template)
-        if newest is None or _route_of(newest.settings) != _route_of(settings):
-            await self._ports.router.claim(rollout, spec)
+        try:
+            await self._claim(rollout, spec, newest)
+        except InvalidRolloutError:
+            if newest is not None and not taking_back and takes_back(revision, status):
+                await self._take_back(rollout, newest)
+            raise
         check_interval(spec, self._settings)
         await self._ports.metrics.try_out(key, spec)
         await self._try_out(rollout, spec, records)
@@ -198,9 +205,26 @@ class Acceptor:
         await self._ports.workloads.remember(rollout, accepted)
         for doubt in doubts_about(spec):
             self._ports.events.tell(rollout, Notice("Warning", Reason.SPEC_DOUBTFUL, doubt))
-        facts = {"rollout": str(key), "revision": revision}
-        logger.info("Spec accepted: revision=%s", revision, extra=facts)
+        about = {"rollout": str(key), "revision": revision}
+        logger.info("Spec accepted: revision=%s", revision, extra=about)
         return spec
+
+    async def _claim(self, rollout: Rollout, spec: RolloutSpec, newest: Accepted | None) -> None:
+        settings, revision = settings_of(rollout.spec), revision_of(spec.template.raw)
+        if newest is not None:
+            splits, status = self._splits(rollout), RolloutStatus.read(rollout.status)
+            check_router(spec, newest.settings, splits=splits)
+            check_reference(settings, revision, status, newest.settings, splits=splits)
+            if route_settings_of(newest.settings) == route_settings_of(settings):
+                return
+        await self._ports.router.claim(rollout, spec)
+
+    async def _take_back(self, rollout: Rollout, newest: Accepted) -> None:
+        """End a trial on the route that it is on, as that of the spec which ends it is refused."""
+        for spec in on_route_before(rollout.spec, newest.settings):
+            with suppress(InvalidRolloutError):
+                await self._follow(replace(rollout, spec=spec), taking_back=True)
+                return
 
     async def _try_out(
         self, rollout: Rollout, spec: RolloutSpec, records: Sequence[Accepted]
@@ -261,28 +285,13 @@ class Acceptor:
         return replace(self._settings, allowed_hosts=allowed, custom_queries=None)
 
 
-def _asked(rollout: Rollout) -> str:
-    template = rollout.spec.get("template")
-    with suppress(RecursionError):  # nested too deep, which is one reason to refuse it
-        return revision_of(template) if isinstance(template, Mapping) else ""
-    return ""
-
-
 def _quoted(error: InvalidRolloutError | SurroundingsError, *, heals: bool) -> Problem:
     return Problem.quoted(error.reason, error.message, heals=heals)
 
 
-def _route_of(settings: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return what the router makes its objects from."""
-    strategy = settings.get("strategy")
-    focus = strategy.get("match") if isinstance(strategy, Mapping) else None
-    return settings.get("traffic"), settings.get("service"), focus
-
-
 def _is_recorded(newest: Accepted, spec: RolloutSpec, settings: Mapping[str, Any]) -> bool:
-    if newest.settings == settings:
-        return True
-    return asks_nothing_new(spec, newest.settings, newest.template)
+    same = newest.settings == settings
+    return same or asks_nothing_new(spec, newest.settings, newest.template)
 
 
 def _record_of(records: Sequence[Accepted], revision: object) -> Accepted | None:

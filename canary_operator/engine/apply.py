@@ -4,17 +4,14 @@ Raising is recorded before it is done, lowering is done before it is recorded. N
 on the way keeps traffic on a canary: the router is told first, whatever comes after.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from canary_operator.domain.actions import Hold, Lower
 from canary_operator.domain.decide import Decision
 from canary_operator.domain.errors import InvalidRolloutError, SurroundingsError
-from canary_operator.domain.facts import take_in
-from canary_operator.domain.phase import IN_STEPS, ON_TRIAL
+from canary_operator.domain.missed import what_is_left
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.report import report
-from canary_operator.domain.situation import Problem, Situation
+from canary_operator.domain.situation import Situation
 from canary_operator.domain.status import RolloutStatus, merge_patch
 from canary_operator.domain.target import ReferenceTarget, RouteTarget, Target, TrackTarget
 from canary_operator.ports import Ports, Rollout
@@ -87,20 +84,22 @@ async def carry_out(  # noqa: PLR0913 - what is known of the world comes from tw
     """
     shaping = _Shaping(rollout, at, ports)
     error: WriteError | None = None
-    target = decision.target
-    if decision.traffic_first:
-        error = await shaping.route(target.route)
-        if error is not None and not shaping.is_told(target.route):
-            decision = _not_taken(decision, at, error)
+    route, told = decision.target.route, decision.traffic_first
+    if told:
+        error = await shaping.route(route)
+        if error is not None and not shaping.is_told(route):
+            decision = what_is_left(decision, at, error)
     recorded = await _record(decision.status, rollout, ports)
-    if unsure and not recorded and _raises(target.route, at):
+    if unsure and not recorded and _raises(route, at):
         # What is recorded may be less by now, and a raise is recorded before it is done.
         await ports.rollouts.write_status(rollout, {"weight": decision.status.weight})
     for notice in decision.notices:
         ports.events.tell(rollout, notice)
     left = await _remove_request(decision, rollout, ports)
-    if error is None and not reached:
-        error = await shaping.everything(target, traffic_done=decision.traffic_first)
+    if not reached and (error is None or not at.split.pods_are_traffic):
+        # Stable's pods do not wait for the route; but where pods are traffic, they come after it.
+        missed = await shaping.everything(decision.target, error, traffic_done=told)
+        error = error or missed
     return Applied(decision, recorded, error or left, tuple(shaping.written))
 
 
@@ -123,29 +122,6 @@ async def _remove_request(
     except SurroundingsError as error:
         return error
     return None
-
-
-def _not_taken(decision: Decision, at: Situation, error: WriteError) -> Decision:
-    """Return what is left of a decision that the router, told first, did not take."""
-    status = decision.status
-    if status.phase in IN_STEPS and status.canary_revision == at.route.rejected:
-        # The mark of its rejection is still there, and would end at once what begins now.
-        problem = Problem.quoted(error.reason, error.message, heals=True)
-        # What was seen is recorded all the same: a check that is not would be made again at once.
-        before = report(take_in(replace(at, problem=problem)))
-        return replace(decision, action=Hold(), status=before, notices=(), remove_request=False)
-    kept = {"weight": at.weight, "traffic_off_at": at.status.traffic_off_at}
-    left = replace(decision, status=status.model_copy(update=kept))  # nothing was taken away
-    return _not_lowered(left) if at.route.broken and isinstance(left.action, Lower) else left
-
-
-def _not_lowered(decision: Decision) -> Decision:
-    """Nothing is told of or measured until a broken route is mended; its stay begins then."""
-    status = decision.status
-    if status.attempt is not None and status.phase in ON_TRIAL:
-        attempt = status.attempt.model_copy(update={"hold_started_at": None})
-        status = status.model_copy(update={"attempt": attempt})
-    return replace(decision, status=status, notices=())
 
 
 async def _record(status: RolloutStatus, rollout: Rollout, ports: Ports) -> bool:
@@ -182,8 +158,13 @@ class _Shaping:
         wanted = target and (target.weight, target.rejected)
         return state.exists and (state.weight, state.rejected) == wanted
 
-    async def everything(self, target: Target, *, traffic_done: bool) -> WriteError | None:
-        """Deployments, then Services, then the router: capacity before traffic."""
+    async def everything(
+        self, target: Target, missed: WriteError | None = None, *, traffic_done: bool
+    ) -> WriteError | None:
+        """Deployments, then Services, then the router: capacity before traffic.
+
+        Where the router `missed` what it was told, nothing goes that callers may come to.
+        """
         try:
             await self._records()
             for track, wanted, part in self._in_order(target):
@@ -196,7 +177,7 @@ class _Shaping:
                 self._note(Part.SERVICES, wrote)
         except (InvalidRolloutError, SurroundingsError) as error:
             return error
-        failed = None if traffic_done else await self.route(target.route)
+        failed = missed if traffic_done else await self.route(target.route)
         return failed or await self._reference(target.reference)
 
     async def _reference(self, target: ReferenceTarget | None) -> WriteError | None:

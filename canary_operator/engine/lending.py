@@ -9,6 +9,7 @@ from typing import Literal
 from canary_operator.domain.errors import (
     InvalidRolloutError,
     NotSetBackYetError,
+    RouteMissingError,
     SurroundingsError,
     UnavailableError,
 )
@@ -146,7 +147,15 @@ class Lending:
                 f"This version of the operator does not know how to set {loan} back: it was "
                 "changed by a newer one."
             )
-        if await lender.give_back(rollout, loan, kept):
+        try:
+            written = await lender.give_back(rollout, loan, kept)
+        except RouteMissingError as error:
+            if not rollout.deleting and self._ports.workloads.track(rollout, "canary").pods > 0:
+                raise  # they serve what it still sends them
+            words = f"{loan} was not set back. {error.message}"
+            self._ports.events.tell(rollout, Notice("Warning", error.reason, words))
+            return
+        if written:
             facts = {"rollout": str(rollout.key), "reason": Reason.RESTORED.value}
             logger.info("%s was set back.", loan, extra=facts)
             notice = Notice("Normal", Reason.RESTORED, f"{loan} was set back.")

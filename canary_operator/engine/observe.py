@@ -1,12 +1,15 @@
 """From ports to a situation: reads caches only, so it costs no request."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from canary_operator.domain.requests import parse_request
 from canary_operator.domain.situation import CheckResult, Problem, Settings, Situation
+from canary_operator.domain.spec.workload import WorkloadRef
 from canary_operator.domain.status import RolloutStatus
+from canary_operator.domain.workload import referenced_name
 from canary_operator.engine.accept import Acceptance
-from canary_operator.ports import Ports, Rollout
+from canary_operator.ports import Accepted, Ports, Rollout
 
 
 def observe(  # noqa: PLR0913 - a situation has that many sources
@@ -35,7 +38,15 @@ def observe(  # noqa: PLR0913 - a situation has that many sources
         canary=ports.workloads.track(rollout, "canary"),
         route=ports.router.state(rollout, acceptance.wanted.spec if acceptance.wanted else None),
         reference=ports.workloads.reference(rollout, ref.name) if ref else None,
+        of_reference=_taken_from(ref, ports.workloads.records(rollout)),
         check=check,
         checked=checked,
         settings=settings,
     )
+
+
+def _taken_from(ref: WorkloadRef | None, records: Iterable[Accepted]) -> frozenset[str]:
+    """Return which revisions were taken from the Deployment that a spec names, if it names one."""
+    name = ref and ref.name
+    named = (one for one in records if name and referenced_name(one.settings) == name)
+    return frozenset(one.revision for one in named)

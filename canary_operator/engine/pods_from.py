@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from canary_operator.domain.acceptance import check_named_ports
+from canary_operator.domain.objects import STABLE
 from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.domain.takeover import check_labels
@@ -54,8 +55,9 @@ class PodSource:
             reference = await self._reference(rollout, ref.name)
             recorded = await self._meant(rollout, reference, records)
             seen = replace(reference, template=recorded.template) if recorded else reference
-            kept = record.replicas if record and record.name == ref.name else None
-            spec = with_pods_of(spec, seen, kept)
+            known = record.replicas if record and record.name == ref.name else 0
+            running = self._workloads.track(rollout, STABLE).replicas
+            spec = with_pods_of(spec, seen, known=known, running=running)
             check_named_ports(spec)
         check_labels(rollout.key.name, spec.template.labels, self._workloads.selected_by(rollout))
         return spec

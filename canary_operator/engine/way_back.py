@@ -6,6 +6,7 @@ from typing import Protocol, assert_never
 
 from canary_operator.domain.errors import NotSetBackYetError
 from canary_operator.domain.loans import Loan
+from canary_operator.domain.phase import UNDER_WAY
 from canary_operator.domain.situation import TrackState
 from canary_operator.domain.status import RolloutStatus
 from canary_operator.domain.steps import PROXY_DELAY
@@ -101,16 +102,19 @@ class WayBack:
         )
 
     def _replicas(self, rollout: Rollout, reference: Reference | None) -> int:
-        """Return what it had, or what stable has now, if that is more: it gets stable's load.
+        """Return what it had, or what stable needs, if that is more: it gets stable's load.
 
-        Where stable never took its place, it has what it needs.
+        While the canary has a share, stable may have pods for the rest only. Where stable never
+        took its place, it has what it needs.
         """
-        record = RolloutStatus.read(rollout.status).workload
+        status = RolloutStatus.read(rollout.status)
+        record, load = status.workload, status.full_load or 0
         marked = reference.replicas_before if reference else None
         if record is None and marked is None:
             return 0
         before = record.replicas if record else 0
-        return max(before, marked or 0, self._handover.track(rollout, "stable").replicas)
+        shared = load if status.phase in UNDER_WAY else 0
+        return max(before, marked or 0, shared, self._handover.track(rollout, "stable").replicas)
 
     async def _take(self, step: Step, rollout: Rollout, loan: Loan) -> None:
         seen = self._handover

@@ -14,7 +14,7 @@ from contextlib import suppress
 from math import ceil
 from typing import Any, Self
 
-from canary_operator.playground.api.quantity import parse_quantity
+from canary_operator.playground.api.quantity import canonical_quantity, parse_quantity
 from canary_operator.playground.client import (
     DEPLOYMENTS,
     PODS,
@@ -40,6 +40,9 @@ RATE_SECONDS = 5
 TOLERANCE = 0.1
 """As in Kubernetes: what is nearer to the target than this changes nothing."""
 STABILIZATION_SECONDS = 300.0
+
+_UNMEASURED: Manifest = {"type": ""}
+"""What Kubernetes writes for a metric that it could not read, beside one that it could."""
 
 Measure = Callable[[str, str], Awaitable[Mapping[str, float]]]
 """Returns what each pod of a namespace has of a metric."""
@@ -83,14 +86,15 @@ class Autoscaler:
             await asyncio.sleep(self._every)
 
     async def _scale(self, scaler: Manifest) -> None:
-        namespace, name = key_of(scaler)
+        namespace, _ = key_of(scaler)
         spec, aim = scaler["spec"], scaler["spec"]["scaleTargetRef"]
         resource = TARGETS[aim["kind"]]
         scale = await self._client.get(resource, aim["name"], namespace, "scale")
         present = scale["spec"].get("replicas", 0)
-        if present == 0:
+        if present == 0:  # as in Kubernetes, nothing is asked for where nobody wants pods
+            await self._tell(scaler, 0, 0, [])
             return
-        wish = await self._wish(scaler, namespace, scale, present)
+        wish, measured = await self._wish(scaler, namespace, scale, present)
         desired = min(max(wish, spec["minReplicas"]), spec["maxReplicas"])
         if desired != present:
             await self._client.patch(
@@ -101,26 +105,45 @@ class Autoscaler:
                 subresource="scale",
                 fieldManager="kube-controller-manager",
             )
-        told = {"currentReplicas": present, "desiredReplicas": desired}
-        if {**scaler.get("status", {}), **told} != scaler.get("status"):
-            await self._client.patch(
-                AUTOSCALERS, name, {"status": told}, namespace, subresource="status"
-            )
+        await self._tell(scaler, present, desired, measured)
 
-    async def _wish(self, scaler: Manifest, namespace: str, scale: Manifest, present: int) -> int:
-        """Return how many pods the metrics ask for, the largest wish of the time that counts."""
+    async def _tell(
+        self, scaler: Manifest, present: int, desired: int, measured: list[Manifest]
+    ) -> None:
+        """Write what was seen and decided, if it is new."""
+        counts = {"currentReplicas": present, "desiredReplicas": desired}
+        told = {**counts, "currentMetrics": measured or None}
+        before = scaler.get("status", {})
+        if all((before.get(name) or None) == (value or None) for name, value in told.items()):
+            return
+        namespace, name = key_of(scaler)
+        await self._client.patch(
+            AUTOSCALERS, name, {"status": told}, namespace, subresource="status"
+        )
+
+    async def _wish(
+        self, scaler: Manifest, namespace: str, scale: Manifest, present: int
+    ) -> tuple[int, list[Manifest]]:
+        """Return how many pods the metrics ask for, the most in the time that counts, and why.
+
+        What was measured stands at the same place as what asks for it.
+        """
         pods = await self._client.list(
             PODS, namespace, labelSelector=scale["status"].get("selector", "")
         )
         ready = {one["metadata"]["name"] for one in pods["items"] if _is_ready(one)}
-        wishes = []
+        wishes, measured = [], []
         for metric in scaler["spec"].get("metrics", ()):
+            measured.append(_UNMEASURED)
             if "pods" in metric and ready:
-                values = await self._measure(namespace, metric["pods"]["metric"]["name"])
+                about = metric["pods"]["metric"]
+                values = await self._measure(namespace, about["name"])
                 target = float(parse_quantity(metric["pods"]["target"]["averageValue"]))
                 known = [value for pod, value in values.items() if pod in ready]
                 wishes.append(wanted(known, target, present, len(ready)))
-        return self._stabilized(scaler, max(wishes, default=present))
+                measured[-1] = _measured(about, known) if known else _UNMEASURED
+        seen = measured if any(one is not _UNMEASURED for one in measured) else []
+        return self._stabilized(scaler, max(wishes, default=present)), seen
 
     def _stabilized(self, scaler: Manifest, wish: int) -> int:
         down = scaler["spec"].get("behavior", {}).get("scaleDown", {})
@@ -150,6 +173,12 @@ def wanted(values: list[float], target: float, present: int, ready: int) -> int:
     ratio = load / (ready * target)
     near = abs(ratio - 1) <= TOLERANCE or (ratio > 1) is not more
     return present if near else ceil(load / target)
+
+
+def _measured(about: Manifest, values: list[float]) -> Manifest:
+    """Return what the status says of a metric of pods; as adapters do, to a thousandth."""
+    average = canonical_quantity(f"{round(sum(values) / len(values) * 1000)}m")
+    return {"type": "Pods", "pods": {"metric": about, "current": {"averageValue": average}}}
 
 
 def rates_of(prometheus: Prometheus) -> Measure:

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from canary_operator.domain.looks import next_check_at
 from canary_operator.domain.objects import GROUP
-from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
+from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, UNDER_WAY, Phase
 from canary_operator.domain.requests import Verb, parse_request
 from canary_operator.domain.revision import revision_of
+from canary_operator.domain.scaling import stable_floor
 from canary_operator.domain.situation import Situation, Wanted, step_index
 from canary_operator.domain.spec import RolloutSpec, Step, find_problems
 from canary_operator.domain.spec.schema import Place
@@ -40,6 +41,20 @@ class End(StrEnum):
     ROLLED_BACK = "rolled back"
     REFUSED = "refused"
     """The spec, or the surroundings, do not let a rollout begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What the operator lets the autoscalers of both versions do, as far as the status tells."""
+
+    least: int
+    most: int
+    stable_floor: int
+    """Pods that stable keeps, whatever its autoscaler thinks."""
+    canary_floor: int | None = None
+    """Pods that the canary keeps for its weight; None where it has none."""
+    full_load: int | None = None
+    """Pods that all requests take; None at rest, where stable's autoscaler has the word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +195,21 @@ class Sight:
     def guarded_until(self) -> datetime | None:
         """Return until when a shared outage is waited out; None where there is none."""
         return None if self.spec is None else guarded_until(self.at(_NO_TIME))
+
+    def scaling(self, now: datetime) -> Scaling | None:
+        """Return how the pods of both versions are scaled; None without `spec.autoscaling`."""
+        bounds = self.spec.autoscaling if self.spec else None
+        if bounds is None:
+            return None
+        at, known = self.at(now), self.status.phase in UNDER_WAY
+        load = self.status.full_load if known else None
+        return Scaling(
+            least=bounds.min_replicas,
+            most=bounds.max_replicas,
+            stable_floor=stable_floor(at),
+            canary_floor=at.split.pods_at(self.weight) if load and self.weight else None,
+            full_load=load,
+        )
 
     def at(self, now: datetime) -> Situation:
         """Return the situation as far as the object tells it.

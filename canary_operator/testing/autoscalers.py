@@ -15,17 +15,19 @@ class Autoscaler:
     most: int
     desired: int = 0
     """Pods that it asked for last; 0 before it decided anything."""
+    ambiguous: bool = False
+    """Whether another one counts the same pods; then it asks for nothing."""
 
     def state(self) -> ScalerState:
         """Return what there is to be seen of it."""
-        return ScalerState(self.least, self.most, self.desired)
+        return ScalerState(self.least, self.most, self.desired, self.ambiguous)
 
     def scale(self, deployment: Deployment, pods: int) -> bool:
         """Ask for `pods`, as far as the bounds allow; return whether that is another number.
 
         As in Kubernetes, a Deployment without pods is left alone.
         """
-        if deployment.replicas == 0:
+        if deployment.replicas == 0 or self.ambiguous:
             return False
         self.desired = min(max(pods, self.least), self.most)
         changed = deployment.replicas != self.desired

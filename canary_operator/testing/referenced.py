@@ -158,7 +158,8 @@ class ReferencedWorkloads:
     async def ensure_reference(self, rollout: Rollout, target: ReferenceTarget) -> bool:  # noqa: ARG002
         """Scale the Deployment to zero."""
         own = self.world.referenced
-        if own is None or own.deployment.replicas == 0:
+        marked = own is not None and own.replicas_before == target.replicas_before
+        if own is None or (own.deployment.replicas == 0 and marked):
             return False
 
         def change() -> None:

@@ -562,7 +562,9 @@ def test_a_roll_back_spares_the_only_traffic_that_is_served() -> None:
     assert decision.status.weight == 5
     assert decision.status.phase is Phase.ROLLING_BACK
     assert decision.target.route is not None
-    assert (decision.target.route.weight, decision.target.route.rejected) == (5, CANARY)
+    assert (decision.target.route.weight, decision.target.route.rejected) == (5, None), (
+        "nothing is taken, so the router is told nothing"
+    )
     ready = next(c for c in decision.status.conditions if c.type == "Ready")
     assert ready.reason == Reason.STABLE_UNAVAILABLE
 

@@ -435,3 +435,28 @@ async def test_autoscalers_that_the_api_server_refuses_change_nothing() -> None:
     await driver.work()
     assert driver.status.conditions[0].message.startswith("spec.autoscaling: metrics[0].type")
     assert driver.world.autoscalers["stable"].most == 20
+
+
+async def test_a_second_autoscaler_of_the_same_pods_is_told_while_stable_serves() -> None:
+    driver = await begun()
+    driver.world.autoscalers["stable"].ambiguous = True
+    await driver.work()
+    words = "It does not follow the load: another autoscaler counts the same pods"
+    assert words in driver.status.message
+    assert driver.status.conditions[0].status == "True", "stable serves all the same"
+    writes = len(driver.world.writes)
+    await driver.pass_time(30)
+    assert len(driver.world.writes) == writes
+    driver.world.autoscalers["stable"].ambiguous = False
+    await driver.work()
+    assert words not in driver.status.message
+
+
+async def test_pods_that_a_second_autoscaler_keeps_away_are_explained() -> None:
+    driver = await on_trial(5, pods=10)
+    driver.world.autoscalers["canary"].ambiguous = True
+    await driver.pass_time(30)
+    assert driver.status.weight == 5
+    assert "before 20 % (another autoscaler counts the same pods" in driver.status.message
+    await until(driver, lambda: driver.status.phase is Phase.ROLLED_BACK, 1200)
+    assert "another autoscaler counts the same pods" in driver.status.history[0].message

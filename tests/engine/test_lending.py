@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from canary_operator.domain import loans
-from canary_operator.domain.errors import ForbiddenError, UnavailableError
+from canary_operator.domain.errors import ForbiddenError, RouteMissingError, UnavailableError
 from canary_operator.domain.loans import FINALIZER, Loan
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
@@ -256,3 +256,41 @@ async def test_traffic_is_taken_back_even_if_the_finalizer_was_removed_and_is_re
     assert world.route.weight == 0
     assert driver.status.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}
     assert toys.given_back == []
+
+
+NOBODY = RouteMissingError("Its route leaves nobody to take the 100 % of web-canary.")
+
+
+async def test_a_deleted_rollout_does_not_wait_for_somebody_who_takes_its_share_but_tells_of_it(
+    world: World, toys: Toys
+) -> None:
+    driver = await borrowing(world)
+    toys.error = NOBODY
+    world.delete()
+    await driver.settle()
+    assert world.is_gone, "stable goes too, so that no request would be served the longer"
+    told = [notice.message for notice in world.events if notice.reason is Reason.INVALID_SPEC]
+    assert told == [f"Toy ball was not set back. {NOBODY.message}"]
+
+
+@pytest.mark.parametrize("serves", [False, True])
+async def test_a_loan_that_is_not_needed_is_kept_while_pods_serve_what_nobody_takes(
+    world: World, toys: Toys, serves: bool
+) -> None:
+    driver = await borrowing(world)
+    toys.error = NOBODY
+    canary = world.deployments["canary"]
+    if serves:
+        world.edit(template=template("v2"), paused=True)
+        await driver.pass_time(5)
+        assert canary.pods
+    world.edit(paused=False)
+    await driver.pass_time(5)
+    assert bool(driver.status.borrowed) is serves
+    if not serves:
+        return
+    ready = next(c for c in driver.status.conditions if c.type == "Ready")
+    assert ready.message == NOBODY.message
+    toys.error = None
+    await driver.pass_time(31)
+    assert toys.given_back == ["ball"]

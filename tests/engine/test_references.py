@@ -15,9 +15,9 @@ from canary_operator.domain.spec import RolloutSpec
 from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Key, Rollout
 from canary_operator.testing import memory
-from canary_operator.testing.builders import spec, template
+from canary_operator.testing.builders import spec, template, without_a_mesh
 from canary_operator.testing.driver import Driver
-from canary_operator.testing.memory import World
+from canary_operator.testing.memory import Killed, World
 from tests.engine.test_life import at_weight, until
 
 V1, V2, V3 = (revision_of(template(version)) for version in ("v1", "v2", "v3"))
@@ -193,3 +193,103 @@ async def test_what_was_accepted_last_says_whether_requests_are_split_after_a_re
     assert "spec.traffic may not change from istio to replicas" in problem(driver)
     assert set(asked) == {"shop"}
     assert routes.weights == {"shop": 0}
+
+
+@pytest.fixture
+async def own(routes: Routes) -> Driver:
+    """A driver whose canary v2 has 20 % in the VirtualService that the operator made."""
+    driver = Driver(World(key=Key("demo", "web"), spec=spec()))
+    driver.world.lenders["VirtualService"] = routes
+    await driver.work()
+    driver.world.edit(template=template("v2"))
+    await at_weight(driver, 20)
+    return driver
+
+
+REFUSED = {
+    "a VirtualService where the operator made one": naming("shop"),
+    "pods as the split": {"replicas": {"rounding": "Up"}},
+}
+
+
+@pytest.mark.parametrize("traffic", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("promoting", [False, True])
+async def test_a_revert_ends_the_trial_on_its_route_although_the_route_that_it_asks_for_is_refused(
+    own: Driver, routes: Routes, traffic: Mapping[str, Any], promoting: bool
+) -> None:
+    world = own.world
+    queries = [{"name": "errors", "query": {"promql": "sum(errors)", "max": 1}}]
+    if promoting:
+        await at_weight(own, 50)
+        world.broken.add(V2)
+        await until(own, Phase.PROMOTING)
+    world.edit(template=template("v1"), traffic=traffic, analysis={"metrics": queries})
+    await own.work()
+    assert not any(routes.weights.values())
+    await until(own, Phase.STABLE)
+    assert own.status.history[0].outcome == "Reverted"
+    assert own.status.stable_revision == V1
+    assert "spec.traffic" in problem(own), "what is refused is still told"
+    assert routes.weights == {NONE_OF_THE_USERS: 0}
+    assert own.status.borrowed is None
+    await own.pass_time(60)
+    before = list(world.writes)
+    own.start()
+    await own.pass_time(60)
+    assert world.writes == before
+    world.edit(traffic={"istio": {}})
+    await own.work()
+    assert problem(own) == ""
+
+
+async def test_a_revert_ends_the_trial_although_its_checks_do_not_go_with_the_route_before(
+    routes: Routes,
+) -> None:
+    driver = Driver(World(key=Key("demo", "web"), spec=spec(**without_a_mesh(25, 50))))
+    await driver.work()
+    driver.world.edit(template=template("v2"))
+    await at_weight(driver, 25)
+    checks = [{"name": "success", "successRate": {"min": 99}}]
+    driver.world.edit(template=template("v1"), traffic={"istio": {}}, analysis={"metrics": checks})
+    await until(driver, Phase.STABLE)
+    assert driver.status.history[0].outcome == "Reverted"
+    assert "spec.traffic may not change" in problem(driver)
+    assert routes.weights == {NONE_OF_THE_USERS: 0}
+
+
+@pytest.mark.parametrize("version", ["v2", "v3"])
+async def test_only_stables_own_version_ends_a_trial_by_a_spec_that_is_refused(
+    own: Driver, routes: Routes, version: str
+) -> None:
+    own.world.edit(template=template(version), traffic=naming("shop"))
+    await own.pass_time(1)
+    assert own.status.canary_revision == V2
+    assert routes.weights == {NONE_OF_THE_USERS: 20}
+    assert problem(own)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_killed_at_any_write_such_a_revert_ends_the_trial(routes: Routes, when: str) -> None:
+    nth, kills = 0, 1
+    while kills:
+        nth += 1
+        driver = Driver(World(key=Key("demo", "web"), spec=spec()))
+        await driver.work()
+        driver.world.edit(template=template("v2"))
+        await at_weight(driver, 20)
+        left = nth
+
+        def kill(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Killed
+
+        setattr(driver.world, f"{when}_write", kill)
+        driver.world.edit(template=template("v1"), traffic=naming("shop"))
+        await until(driver, Phase.STABLE)
+        kills = driver.kills
+        assert driver.status.history[0].outcome == "Reverted"
+        assert routes.weights.pop(NONE_OF_THE_USERS) == 0
+        assert not any(routes.weights.values())
+    assert nth > 3

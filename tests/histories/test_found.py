@@ -215,7 +215,7 @@ async def test_traffic_of_a_rejected_revision_that_somebody_took_is_not_given_ba
 
 
 async def test_a_rollback_gives_back_no_traffic_that_somebody_took() -> None:
-    """The process that began to roll back had not seen the hand; the one after it has."""
+    """What spares the share had not seen the hand."""
     stage = await at_20_percent()
     stage.ask("promote")
     stage.pods_move = False  # stable does not follow, so that its deadline passes
@@ -223,10 +223,30 @@ async def test_a_rollback_gives_back_no_traffic_that_somebody_took() -> None:
     await until(stage, Phase.PROMOTING)
     stage.held_back.add("route")
     stage.edit_weight(0)
-    stage.traps.append(Trap(1, stage.kill, of="route"))
     await until(stage, Phase.ROLLING_BACK)
-    assert not stage.traps, "killed before the router was told"
+    assert (status(stage).weight, stage.world.route.weight) == (20, 0)
+    stage.held_back.clear()
+    await stage.pass_time(1)
     assert (status(stage).weight, stage.world.route.weight) == (0, 0)
+
+
+async def test_a_share_that_is_spared_is_not_given_back_where_it_was_taken_unnoticed() -> None:
+    """The rollback took it, and lost the answer; the watch lags, and stable is deleted."""
+    stage = await at_20_percent()
+    stage.world.verdict = Verdict.FAIL
+    stage.held_back |= {"route", "rollouts"}
+
+    def lose_the_answer() -> None:
+        stage.world.deployments.pop("stable")
+        stage.changed()
+        raise AWAY
+
+    stage.traps.append(Trap(1, lose_the_answer, after=True, of="route"))
+    await stage.pass_time(10)
+    assert not stage.traps
+    assert stage.world.route.weight == 0
+    stage.held_back.clear()
+    await until(stage, Phase.ROLLED_BACK)
 
 
 async def test_a_raise_is_recorded_first_where_the_weight_of_the_route_cannot_be_read() -> None:

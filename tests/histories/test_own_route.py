@@ -12,7 +12,7 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from canary_operator.adapters.traffic import istio_foreign
 from canary_operator.adapters.traffic.istio_foreign import RouteLender
 from canary_operator.adapters.traffic.istio_leftovers import Leftover
-from canary_operator.adapters.traffic.istio_shares import Operation, Split, Wish
+from canary_operator.adapters.traffic.istio_shares import Split, Wish
 from canary_operator.domain.phase import Phase
 from canary_operator.engine.lending import Lending
 from tests.histories.invariants import BrokenInvariantError
@@ -174,7 +174,7 @@ def forget_shares_in_broken_routes(patch: pytest.MonkeyPatch) -> None:
 
 
 def write_weights_that_are_there(patch: pytest.MonkeyPatch) -> None:
-    def stubborn(splits: Sequence[Split], share: int) -> list[Operation]:
+    def stubborn(splits: Sequence[Split], share: int) -> list[dict[str, Any]]:
         return [
             {"op": "add", "path": f"{split.path}/route/0/weight", "value": 100 - share}
             for split in splits

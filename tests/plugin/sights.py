@@ -176,6 +176,14 @@ def changed(manifest: dict[str, Any], **status: Any) -> dict[str, Any]:
     return found
 
 
+def autoscaled() -> dict[str, Any]:
+    """Return a rollout on its second step whose versions have autoscalers."""
+    found = changed(progressing(), fullLoad=8)
+    del found["spec"]["replicas"]
+    found["spec"]["autoscaling"] = {"minReplicas": 2, "maxReplicas": 20}
+    return found
+
+
 def stable() -> dict[str, Any]:
     """Return a rollout whose wanted revision serves everything."""
     found = changed(

@@ -59,7 +59,9 @@ class Autoscalers:
         """Return the autoscaler of a track as last seen."""
         held = self._objects.get(rollout, track_name(rollout.key.name, track))
         seen = held.content if held else None
-        return ScalerState(seen.least, seen.most, seen.desired) if seen else None
+        if seen is None:
+            return None
+        return ScalerState(seen.least, seen.most, seen.desired, seen.ambiguous)
 
     async def try_out(self, rollout: Rollout, spec: RolloutSpec) -> None:
         """Ask the API server whether it takes the autoscalers of `spec`, if any.

@@ -77,6 +77,8 @@ class SeenAutoscaler:
     least: int
     most: int
     desired: int
+    ambiguous: bool
+    """Whether it rests, as another one counts the same pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,12 @@ def see_autoscaler(body: Body) -> SeenAutoscaler:
         least=spec.get("minReplicas", 1),
         most=spec.get("maxReplicas", 0),
         desired=status.get("desiredReplicas", 0),
+        ambiguous=any(map(_is_ambiguous, status.get("conditions") or ())),
     )
+
+
+def _is_ambiguous(condition: Body) -> bool:
+    return condition.get("status") == "False" and condition.get("reason") == "AmbiguousSelector"
 
 
 def see_pod(body: Body) -> SeenPod:

@@ -9,16 +9,19 @@ from canary_operator.adapters.cluster.encoding import unpack
 from canary_operator.adapters.cluster.errors import ApiError, NotFoundError, RejectedError
 from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
 from canary_operator.adapters.cluster.seen import SeenManifest
-from canary_operator.adapters.traffic.istio_routes import destinations
-from canary_operator.adapters.traffic.istio_shares import (
-    Found,
+from canary_operator.adapters.traffic.istio_patches import (
     Operation,
-    Wish,
     mark_operations,
     taking_operations,
     weight_operations,
 )
-from canary_operator.domain.errors import ConflictError, RouterUnavailableError
+from canary_operator.adapters.traffic.istio_routes import destinations
+from canary_operator.adapters.traffic.istio_shares import Found, Wish
+from canary_operator.domain.errors import (
+    ConflictError,
+    RouteMissingError,
+    RouterUnavailableError,
+)
 from canary_operator.domain.loans import Loan
 from canary_operator.domain.target import RouteTarget
 from canary_operator.ports import Key, Rollout
@@ -157,6 +160,9 @@ class RouteLender:
         """Give all requests of a route to stable, and take our mark away with the last route.
 
         Nobody looks at it again for this rollout, so what a watch has still to tell counts too.
+
+        Raises:
+            RouteMissingError: the canary keeps a share that nobody is there to take.
         """
         routes = (loan.part,) if loan.part is not None else ()
         wish = self._routes.wish(rollout, loan.name, routes)
@@ -167,7 +173,11 @@ class RouteLender:
             changes = _weights(wish, seen, 0)
             return [*changes, *_unmark(rollout.key, seen)] if is_last else changes
 
-        return await self._routes.change(wish, operations)
+        written = await self._routes.change(wish, operations)
+        left = self._routes.find(wish)
+        if left.is_stuck and left.problem is not None:
+            raise RouteMissingError(left.problem)
+        return written
 
 
 def _unmark(key: Key, seen: dict[str, Any]) -> list[Operation]:

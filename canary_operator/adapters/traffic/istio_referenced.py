@@ -14,12 +14,9 @@ from canary_operator.adapters.cluster.cache import Caches, Place
 from canary_operator.adapters.cluster.client import Client
 from canary_operator.adapters.cluster.convergence import Convergence
 from canary_operator.adapters.traffic.istio_foreign import ForeignRoutes, operations_for
+from canary_operator.adapters.traffic.istio_patches import Operation, mark_of
 from canary_operator.adapters.traffic.istio_policies import Policies
-from canary_operator.adapters.traffic.istio_shares import (
-    Operation,
-    Wish,
-    mark_of,
-)
+from canary_operator.adapters.traffic.istio_shares import Wish
 from canary_operator.domain.errors import (
     DriftConflictError,
     HostConflictError,

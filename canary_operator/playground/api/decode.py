@@ -25,10 +25,11 @@ ZERO_IS_ABSENT = re.compile(
     r"|V1PodSpec\.(hostNetwork|hostPID|hostIPC)|V1Container\.(stdin|stdinOnce|tty)"
     r"|V1ObjectMeta\.generation|CoreV1Event\.count|EventsV1Event\.deprecatedCount"
     r"|V1ServiceSpec\.publishNotReadyAddresses|V1NodeSpec\.unschedulable"
+    r"|V2HorizontalPodAutoscalerStatus\.currentReplicas"
 )
 EMPTY_STRING_STAYS = re.compile(
     r"V1PersistentVolumeClaimSpec\.storageClassName|V1EnvVar\.name|V1PolicyRule\..*|.*Patch\..*"
-    r"|V1LeaseSpec\.holderIdentity"
+    r"|V1LeaseSpec\.holderIdentity|V2MetricStatus\.type"
 )
 EMPTY_LIST_STAYS = re.compile(r"V1(Cluster)?Role\.rules|V1EndpointSlice\.(endpoints|ports)")
 MICRO_TIMES = ("eventTime", "lastObservedTime", "acquireTime", "renewTime")
@@ -39,6 +40,7 @@ ZEROES: Mapping[str, Object] = {
     "V1PodCondition": {"lastProbeTime": None, "lastTransitionTime": None},
     "V1NodeCondition": {"lastHeartbeatTime": None, "lastTransitionTime": None},
     "V1NamespaceCondition": {"lastTransitionTime": None},
+    "V2HorizontalPodAutoscalerStatus": {"currentMetrics": None, "desiredReplicas": 0},
     "V1Condition": {"lastTransitionTime": None},
     "V1ContainerStatus": {
         "image": "",

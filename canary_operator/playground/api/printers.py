@@ -7,6 +7,7 @@ from typing import Any
 from canary_operator.playground.api.ages import age
 from canary_operator.playground.api.kinds import Column
 from canary_operator.playground.api.objects import Object, dig
+from canary_operator.playground.api.scaler_targets import targets_text
 
 Printer = Callable[[Object, datetime], list[Any]]
 NONE = "<none>"
@@ -211,7 +212,7 @@ def _scaler(obj: Object, now: datetime) -> list[Any]:
     return [
         obj["metadata"]["name"],
         f"{target['kind']}/{target['name']}",
-        NONE,
+        targets_text(obj),
         spec.get("minReplicas", "<unset>"),
         spec["maxReplicas"],
         dig(obj, "status", "currentReplicas", default=0),

@@ -23,6 +23,10 @@ and autoscalers are handed over, and what is not carried over:
 \b
   kubectl canary adopt deployment/web > rollout.yaml
   kubectl canary lint -f rollout.yaml
+
+The rollout has a template of its own and runs beside the Deployment, which is deleted in the end.
+With --keep-deployment it takes its pods from the Deployment, which stays where it is written, and
+takes the Service over.
 """
 
 
@@ -32,18 +36,29 @@ and autoscalers are handed over, and what is not carried over:
 @click.argument("workload", metavar="deployment/NAME")
 @click.option("--service", metavar="NAME", help="Service that callers use.  [the only one]")
 @click.option("--name", metavar="NAME", help="Name of the CanaryRollout.  [a free one]")
+@click.option(
+    "--keep-deployment", is_flag=True, help="Take the pods from the Deployment (workloadRef)."
+)
 @cluster_options
 @look_options
-def adopt(
-    *, workload: str, service: str | None, name: str | None, target: Target, look: "Look"
+def adopt(  # noqa: PLR0913 - one for each option
+    *,
+    workload: str,
+    service: str | None,
+    name: str | None,
+    keep_deployment: bool,
+    target: Target,
+    look: "Look",
 ) -> int:
     """Print a CanaryRollout for a Deployment; never apply it."""
     from canary_operator.plugin.console import UNICODE, open_sheet
+    from canary_operator.plugin.live.adoption.keeping import propose_keeping
     from canary_operator.plugin.live.adoption.proposal import propose
     from canary_operator.plugin.screens.adoption import proposal_text
 
     seen = asyncio.run(_survey(target, _deployment(workload)))
-    proposal = propose(seen, service=service, name=name)
+    proposed = propose_keeping if keep_deployment else propose
+    proposal = proposed(seen, service=service, name=name)
     sheet = open_sheet(look)
     ascii_only = sheet.glyphs is not UNICODE
     sheet.console.file.write(sheet.text(proposal_text(proposal, ascii_only=ascii_only), lines=True))

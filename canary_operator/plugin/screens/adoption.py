@@ -10,10 +10,6 @@ from canary_operator.plugin.live.adoption.yamltext import manifest_text
 
 COLUMNS = 96
 wrap = partial(wrap_text, width=COLUMNS, break_on_hyphens=False, break_long_words=False)
-PREFACE = (
-    "Nothing in the cluster was changed, and nothing of it is ever taken over: the CanaryRollout "
-    "runs beside the Deployment until you delete that. In this order:"
-)
 
 
 def proposal_text(proposal: Proposal, *, ascii_only: bool = False) -> str:
@@ -31,7 +27,7 @@ def proposal_text(proposal: Proposal, *, ascii_only: bool = False) -> str:
 
 def _comments(proposal: Proposal) -> Iterator[str]:
     yield proposal.title
-    yield from wrap(PREFACE)
+    yield from wrap(proposal.preface)
     for number, stage in enumerate(proposal.stages, start=1):
         yield ""
         yield f"{number}. {stage.title}"

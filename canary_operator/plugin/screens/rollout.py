@@ -17,7 +17,7 @@ from canary_operator.plugin.screens.words import (
     phase_text,
     span,
 )
-from canary_operator.plugin.sight import Sight
+from canary_operator.plugin.sight import Scaling, Sight
 
 
 def headline(sight: Sight) -> Text:
@@ -59,6 +59,9 @@ def _facts(sight: Sight, now: datetime, sheet: Sheet) -> Iterator[tuple[str, Cel
         words = f"{status.failed_checks} failed, {limit} tolerated"
         yield "Checks", Text(words, "warn" if status.failed_checks else "")
     yield "Pods", f"{status.ready_replicas} of {status.replicas} ready"
+    scaling = sight.scaling(now)
+    if scaling is not None:
+        yield "Autoscaling", scaling_words(scaling)
     paused = sight.condition("Paused")
     if paused and paused.status == "True":
         yield "Paused", Text(sheet.text(paused.reason), "warn")
@@ -66,6 +69,20 @@ def _facts(sight: Sight, now: datetime, sheet: Sheet) -> Iterator[tuple[str, Cel
         yield "Stalled", Text(sheet.text(sight.stalled.reason), "bad")
     if sight.request:
         yield "Request", Text(f"{sight.request} waits for the operator", "warn")
+
+
+def scaling_words(scaling: Scaling) -> str:
+    """Return between which numbers autoscalers decide, and which pods stay whatever they think."""
+    bounds = f"{scaling.least} to {scaling.most} pods for each version"
+    if scaling.full_load is None:
+        kept = f"; stable keeps at least {scaling.stable_floor}"
+        return bounds + (kept if scaling.stable_floor > scaling.least else "")
+    words = (
+        f"{bounds}; all requests take {scaling.full_load}: "
+        f"stable keeps at least {scaling.stable_floor}"
+    )
+    canary = scaling.canary_floor
+    return words if canary is None else f"{words}, the canary {canary}"
 
 
 def steps_text(sight: Sight, sheet: Sheet) -> Text:

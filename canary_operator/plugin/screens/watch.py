@@ -16,7 +16,7 @@ from canary_operator.plugin.screens.rollout import overview
 from canary_operator.plugin.screens.rollouts import message_of, metrics_summary, words_of
 from canary_operator.plugin.screens.tree import tree
 from canary_operator.plugin.screens.words import bar, clock, phase_text
-from canary_operator.plugin.sight import Sight
+from canary_operator.plugin.sight import Scaling, Sight
 from canary_operator.plugin.trail import Trail
 
 BAR_COLUMNS = 10
@@ -137,6 +137,7 @@ def summary(sight: Sight, sheet: Sheet) -> Text:
 def change_of(news: News) -> dict[str, Any]:
     """Return one change as data for `--output json`."""
     sight, status = news.sight, news.sight.status
+    scaling = sight.scaling(news.at)
     return {
         "time": news.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "namespace": sight.namespace,
@@ -151,7 +152,20 @@ def change_of(news: News) -> dict[str, Any]:
         "message": message_of(sight),
         "metrics": [judgement_of(one) for one in status.metrics],
         "end": sight.end.value if sight.end else None,
+        **({"autoscaling": scaling_of(scaling)} if scaling else {}),
     }
+
+
+def scaling_of(scaling: Scaling) -> dict[str, int]:
+    """Return floors and load as the status and the spec call them, without what is not known."""
+    told = {
+        "minReplicas": scaling.least,
+        "maxReplicas": scaling.most,
+        "fullLoad": scaling.full_load,
+        "stableFloor": scaling.stable_floor,
+        "canaryFloor": scaling.canary_floor,
+    }
+    return {name: pods for name, pods in told.items() if pods is not None}
 
 
 def judgement_of(judgement: Judgement) -> Mapping[str, Any]:

@@ -159,6 +159,34 @@ async def test_an_autoscaler_is_made_once_and_says_what_the_spec_says(world: Wor
     assert scaler == ScalerState(3, 9)
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "ambiguous"),
+    [
+        pytest.param("False", "AmbiguousSelector", True, id="another one counts its pods"),
+        pytest.param("False", "FailedGetPodsMetric", False, id="nothing was measured"),
+        pytest.param("True", "ValidMetricFound", False, id="it works"),
+    ],
+)
+async def test_an_autoscaler_that_kubernetes_lets_rest_is_seen(
+    world: World, status: str, reason: str, ambiguous: bool
+) -> None:
+    rollout, spec = await begun(world), scaled()
+    await world.workloads.ensure_autoscaler(rollout, "stable", BOUNDS, spec)
+    condition = {
+        "type": "ScalingActive",
+        "status": status,
+        "reason": reason,
+        "lastTransitionTime": "2026-11-28T10:00:00Z",
+    }
+    told = {"status": {"desiredReplicas": 5, "conditions": [condition]}}
+    path = AUTOSCALERS.path(world.namespace, "web-stable", "status")
+    merge = "application/merge-patch+json"
+    await world.cluster.client.request("PATCH", path, told, ctype=merge)
+    await world.look(AUTOSCALERS, "web-stable")
+    scaler = world.workloads.track(rollout, "stable").scaler
+    assert scaler == ScalerState(3, 9, 5, ambiguous=ambiguous)
+
+
 async def test_a_floor_is_lifted_with_one_write(world: World) -> None:
     rollout, spec = await begun(world), scaled()
     await world.workloads.ensure_autoscaler(rollout, "stable", BOUNDS, spec)

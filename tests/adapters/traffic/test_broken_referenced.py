@@ -6,12 +6,23 @@ from typing import Any
 import pytest
 
 from canary_operator.adapters.cluster.resources import VIRTUAL_SERVICES
+from canary_operator.adapters.traffic.istio_foreign import RouteLender
 from canary_operator.adapters.traffic.istio_referenced import ReferencedRouter
 from canary_operator.domain.errors import RouteMissingError
+from canary_operator.domain.loans import Loan
 from canary_operator.domain.situation import RouteState
 from canary_operator.domain.target import RouteTarget
 from tests.adapters.cluster.world import World
-from tests.adapters.traffic.test_referenced import PRIMARY, WRITE, create, shop, spec, used, weights
+from tests.adapters.traffic.test_referenced import (
+    MARK,
+    PRIMARY,
+    WRITE,
+    create,
+    shop,
+    spec,
+    used,
+    weights,
+)
 
 
 @pytest.fixture
@@ -145,3 +156,24 @@ async def test_at_rest_a_route_that_is_not_named_is_its_owners_although_a_named_
     assert not await router.set(rollout, spec("primary"), RouteTarget(0))
     after = await world.get(VIRTUAL_SERVICES, "shop")
     assert weights(after) == {"renamed": [80, 20]}
+
+
+async def test_who_gives_a_share_back_that_nobody_can_take_hears_of_it_and_loses_the_mark(
+    world: World, router: ReferencedRouter
+) -> None:
+    lender = RouteLender(world.client, world.caches, cluster_domain="cluster.local")
+    await create(world, shop(world.namespace, PRIMARY, {**PRIMARY, "name": "second"}))
+    given = spec("primary", "second")
+    rollout = await used(world, router, given)
+    await router.set(rollout, given, RouteTarget(20, "r2"))
+    http = [route("primary", CANARY), route("second", STABLE, CANARY)]
+    await world.edit(VIRTUAL_SERVICES, "shop", {"spec": {"http": http}})
+    first, second = (
+        Loan(kind="VirtualService", name="shop", part=name) for name in ("primary", "second")
+    )
+    assert await lender.give_back(rollout, second, [first])
+    with pytest.raises(RouteMissingError, match="primary leaves nobody to take the 100 %"):
+        await lender.give_back(rollout, first)
+    after = await world.get(VIRTUAL_SERVICES, "shop")
+    assert weights(after) == {"primary": [20], "second": [100, 0]}
+    assert MARK not in after["metadata"].get("annotations", {})

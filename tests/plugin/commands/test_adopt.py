@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from canary_operator.domain.spec import RolloutSpec, find_problems
-from canary_operator.playground.client import APPLY, DEPLOYMENTS, NAMESPACES, Resource
+from canary_operator.playground.client import APPLY, DEPLOYMENTS, MERGE, NAMESPACES, Resource
 from canary_operator.playground.local import ROLLOUTS
 from canary_operator.plugin.exits import Exit
 from canary_operator.plugin.live.adoption.defaults import without_defaults
@@ -137,6 +137,28 @@ async def test_what_is_printed_becomes_ready_beside_the_deployment(bed: Bed) -> 
     assert kept["spec"]["selector"] == {"app": "web"}
     again = manifest_in(await plugin("adopt", "deploy/web"))
     assert again["metadata"]["name"] == "web-rollout-2"
+
+
+async def test_a_deployment_that_is_kept_gives_its_place_to_what_is_printed(bed: Bed) -> None:
+    plugin = await place(bed.cluster, service())
+    client, namespace = bed.client, plugin.namespace
+    said = await plugin("adopt", "deployment/web", "--keep-deployment")
+    loaded = manifest_in(said)
+    assert loaded["spec"]["workloadRef"] == {"name": "web"}
+    command = f"kubectl annotate service/web canary-operator.dev/adopt=web -n {namespace}"
+    assert command in said.out
+    mark = {"metadata": {"annotations": {"canary-operator.dev/adopt": "web"}}}
+    await client.patch(SERVICES, "web", mark, namespace, ctype=MERGE)
+    await client.patch(ROLLOUTS, "web", loaded, namespace, ctype=APPLY, fieldManager="kubectl")
+
+    async def handed_over() -> dict[str, Any] | None:
+        status = (await client.get(ROLLOUTS, "web", namespace)).get("status") or {}
+        return status if (status.get("workload") or {}).get("scaledDownAt") else None
+
+    status = await eventually(handed_over, 30)
+    assert (status["phase"], status["replicas"]) == ("Stable", 2)
+    taken = await client.get(SERVICES, "web", namespace)
+    assert taken["spec"]["selector"]["canary-operator.dev/track"] == "stable"
 
 
 async def test_defaults_are_those_of_the_api_server(cluster: Cluster) -> None:

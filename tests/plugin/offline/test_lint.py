@@ -788,6 +788,73 @@ def test_a_virtual_service_of_ones_own_is_in_nobodys_way(tmp_path: Path, name: s
     assert linted(tmp_path, own, route) == ()
 
 
+ADOPTING = edited(
+    FINE,
+    {"spec.template": ABSENT, "spec.replicas": ABSENT, "spec.workloadRef": {"name": "shop"}},
+)
+SCALED = edited(ADOPTING, {"spec.autoscaling": {"minReplicas": 2, "maxReplicas": 9}})
+OF_DEPLOYMENT = scaler(apiVersion="apps/v1", kind="Deployment", name="shop")
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        pytest.param(OF_DEPLOYMENT, "scaler scales Deployment shop, and", id="of the Deployment"),
+        pytest.param(scaler("ScaledObject", name="shop"), "ScaledObject scaler", id="of KEDA"),
+        pytest.param(
+            scaler(**ROLLOUT_API, name="web"), "scales CanaryRollout web, and", id="of the rollout"
+        ),
+    ],
+)
+def test_two_autoscalers_of_the_same_pods(
+    tmp_path: Path, other: Mapping[str, Any], words: str
+) -> None:
+    (finding,) = linted(tmp_path, SCALED, other)
+    assert (finding.rule, finding.severity) == ("second-autoscaler", ERROR)
+    assert words in finding.sentence
+    assert "AmbiguousSelector" in finding.sentence
+    place = document(tmp_path, 1).position(("spec", "scaleTargetRef", "name"))
+    assert (finding.line, finding.column) == place
+
+
+def test_an_autoscaler_of_a_deployment_that_a_rollout_replaces_follows_no_load(
+    tmp_path: Path,
+) -> None:
+    (finding,) = linted(tmp_path, ADOPTING, OF_DEPLOYMENT)
+    assert (finding.rule, finding.severity) == ("resting-autoscaler", WARNING)
+    assert "kind: CanaryRollout, name: web" in finding.fix
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(scaler(kind="Deployment", name="web"), id="of another Deployment"),
+        pytest.param(scaler(kind="StatefulSet", name="shop"), id="of another kind"),
+    ],
+)
+def test_autoscalers_of_others_are_nobodys_business(
+    tmp_path: Path, other: Mapping[str, Any]
+) -> None:
+    assert linted(tmp_path, SCALED, other) == ()
+    assert linted(tmp_path, ADOPTING, other) == ()
+
+
+def test_a_service_that_is_given_to_a_rollout_is_no_conflict(tmp_path: Path) -> None:
+    mark = {"canary-operator.dev/adopt": "web"}
+    given = object_("Service", "web", metadata__annotations=mark)
+    assert linted(tmp_path, ADOPTING, given) == ()
+    (finding,) = linted(tmp_path, FINE, given)
+    assert finding.rule == "name-conflict", "with a template no Service is taken over"
+
+
+@pytest.mark.parametrize("annotations", [{}, {"canary-operator.dev/adopt": "shop"}, "odd"])
+def test_a_service_that_is_not_given_says_how_to_give_it(tmp_path: Path, annotations: Any) -> None:
+    other = object_("Service", "web", metadata__annotations=annotations)
+    (finding,) = linted(tmp_path, ADOPTING, other)
+    assert finding.rule == "name-conflict"
+    assert "canary-operator.dev/adopt: web" in finding.fix
+
+
 def test_who_has_an_autoscaler_needs_no_replicas_in_the_manifest(tmp_path: Path) -> None:
     aimed = scaler(**ROLLOUT_API, name="web")
     (finding,) = linted(tmp_path, FINE, aimed)
@@ -896,7 +963,12 @@ def test_findings_are_in_the_order_of_lines_and_files(tmp_path: Path) -> None:
 def test_every_rule_has_a_row() -> None:
     tables = (*OBJECT_RULES, TEMPLATE_RULE, *SPEC_RULES, *TOGETHER_RULES)
     shown = {row.rule for row in ROWS.values()} | {rule for _, rule, _, _ in TOGETHER.values()}
-    told_elsewhere = {"same-name-nearby", "replicas-and-autoscaler"}
+    told_elsewhere = {
+        "same-name-nearby",
+        "replicas-and-autoscaler",
+        "second-autoscaler",
+        "resting-autoscaler",
+    }
     assert {rule.name for rule in tables} == shown | told_elsewhere
 
 

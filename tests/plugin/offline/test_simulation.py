@@ -192,21 +192,45 @@ def _check_plays_alone() -> None:
     assert sum(done) == len(seeds)
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found in /proc")
+IN_PROC = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="children are found in /proc"
+)
+
+
+@IN_PROC
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_is_left_behind(number: signal.Signals) -> None:
-    file = str(EXAMPLES / "2-helloworld-v2.yaml")
-    program = "import sys; from canary_operator.plugin.main import main; main()"
-    command = [sys.executable, "-c", program, "simulate", "-f", file, "--runs", "100000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as parent:
+    with _many_runs() as parent:
         pids = _in_time(lambda: _workers(parent.pid))
         parent.send_signal(number)
         assert parent.wait(30) == -number
         _in_time(lambda: not any(map(_runs, pids)))
 
 
+@IN_PROC
+@pytest.mark.parametrize("started", [1, 2, 3])
+def test_it_ends_in_order_while_it_starts_others(started: int) -> None:
+    with _many_runs() as parent:
+        _in_time(lambda: len(_children(parent.pid)) >= started)
+        parent.terminate()
+        assert parent.wait(30) == -signal.SIGTERM
+        assert parent.stderr is not None
+        assert parent.stderr.read() == b"", "such as semaphores that are left behind"
+
+
+def _many_runs() -> subprocess.Popen[bytes]:
+    file = str(EXAMPLES / "2-helloworld-v2.yaml")
+    program = "import sys; from canary_operator.plugin.main import main; main()"
+    command = [sys.executable, "-c", program, "simulate", "-f", file, "--runs", "100000"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
 def _workers(pid: int) -> list[str]:
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = _children(pid)
     return found if len(found) > 2 else []  # with a tracker
 
 

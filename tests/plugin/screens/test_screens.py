@@ -229,6 +229,58 @@ def test_a_change_as_data() -> None:
     assert found["metrics"][0]["value"] == "99.95 %"
 
 
+def test_floors_as_data() -> None:
+    found = change_of(News(NOW, sight(sights.autoscaled())))
+    assert found["autoscaling"] == {
+        "minReplicas": 2,
+        "maxReplicas": 20,
+        "fullLoad": 8,
+        "stableFloor": 8,
+        "canaryFloor": 2,
+    }
+    assert "autoscaling" not in change_of(News(NOW, sight()))
+
+
+AT_REST: dict[str, Any] = {"phase": "Stable", "weight": 0, "attempt": None, "canaryRevision": None}
+
+
+@pytest.mark.parametrize(
+    ("status", "capacity", "words"),
+    [
+        pytest.param(
+            {},
+            "Baseline",
+            "2 to 20 pods for each version; all requests take 8: stable keeps at least 8, "
+            "the canary 2",
+            id="on trial",
+        ),
+        pytest.param({}, "HPA", ": stable keeps at least 2, the canary 2", id="left to it"),
+        pytest.param({"weight": 0}, "Baseline", ": stable keeps at least 8", id="no weight yet"),
+        pytest.param(
+            {**AT_REST, "trafficOffAt": ago(60)},
+            "Baseline",
+            "2 to 20 pods for each version; stable keeps at least 8",
+            id="just promoted",
+        ),
+        pytest.param(
+            {**AT_REST, "trafficOffAt": ago(900)},
+            "Baseline",
+            "2 to 20 pods for each version",
+            id="at rest",
+        ),
+    ],
+)
+def test_which_pods_stay_whatever_autoscalers_think(
+    status: dict[str, Any], capacity: str, words: str
+) -> None:
+    found = sights.changed(sights.autoscaled(), **status)
+    found["spec"]["autoscaling"]["capacity"] = {"stableFloor": capacity}
+    on = sheet(140)
+    text = drawn(on, whole(sight(found), Family(), {}, NOW, on, wide=False))
+    (shown,) = (one for one in text.splitlines() if one.startswith("Autoscaling"))
+    assert shown.rstrip().endswith(words)
+
+
 def test_nothing_has_happened() -> None:
     on = sheet(100)
     assert "No Events" in drawn(on, events_table([], NOW, on))

@@ -12,27 +12,28 @@ from canary_operator.plugin.live.adoption.template import WrittenTemplate
 from canary_operator.plugin.live.managers import manager_of
 
 INJECT = "sidecar.istio.io/inject"
+FIRST = "To be put right first: "
 
 
 def about_spec(spec: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the operator would refuse."""
     typed, problems = find_problems(RolloutSpec, spec)
-    yield from (f"To be put right first: {problem.sentence}" for problem in problems)
+    yield from (f"{FIRST}{problem.sentence}" for problem in problems)
     if typed is not None:
-        try:
-            check_named_ports(typed)
-        except InvalidSpecError as error:
-            yield f"To be put right first: {error.message}"
+        yield from about_ports(typed)
+
+
+def about_ports(spec: RolloutSpec) -> Iterator[str]:
+    """Yield what the operator would say about the ports of a spec with its pods."""
+    try:
+        check_named_ports(spec)
+    except InvalidSpecError as error:
+        yield f"{FIRST}{error.message}"
 
 
 def about_cluster(seen: Surroundings) -> Iterator[str]:
-    """Yield what is missing around the Deployment, or could not be seen."""
-    if not seen.istio:
-        yield (
-            "This cluster has no VirtualServices: without Istio nothing splits requests, and the "
-            "rollout will say RouterUnavailable."
-        )
-    yield from seen.unseen
+    """Yield what is missing around the Deployment, or acts against a rollout beside it."""
+    yield from about_sight(seen)
     maker = controller_of(seen.deployment)
     if maker:
         yield f"{maker} controls the Deployment and may make it again: it has to let go of it."
@@ -40,8 +41,19 @@ def about_cluster(seen: Surroundings) -> Iterator[str]:
     if tool:
         yield (
             f"{tool} manages the Deployment: put the CanaryRollout there, too, and take the "
-            "Deployment and its Service out, or they come back."
+            "Deployment and its Service out, or they come back. Both can stay with "
+            "--keep-deployment."
         )
+
+
+def about_sight(seen: Surroundings) -> Iterator[str]:
+    """Yield what the cluster lacks, or what could not be seen."""
+    if not seen.istio:
+        yield (
+            "This cluster has no VirtualServices: without Istio nothing splits requests, and the "
+            "rollout will say RouterUnavailable."
+        )
+    yield from seen.unseen
 
 
 def about_template(written: WrittenTemplate) -> Iterator[str]:

@@ -34,14 +34,13 @@ def callers(seen: Surroundings, service: str, name: str) -> Iterator[Remark]:
         f"Callers in the cluster: the host {service} becomes {name} "
         f"({name}.{seen.namespace}.svc.cluster.local)."
     )
-    for one in seen.ingresses:
-        if service in _backends(one):
-            yield Remark(
-                f"Ingress {name_of(one)} sends to Service {service}: name {name} there. Unless its "
-                "controller is in the mesh, its requests only meet stable."
-            )
+    for one in ingresses_to(seen, service):
+        yield Remark(
+            f"Ingress {name_of(one)} sends to Service {service}: name {name} there. Unless its "
+            "controller is in the mesh, its requests only meet stable."
+        )
     for one in routes_to(seen, service):
-        yield Remark(_about_route(one, seen, service, name))
+        yield Remark(about_route(one, seen, service, name))
 
 
 def routes_to(seen: Surroundings, service: str) -> Manifests:
@@ -66,10 +65,21 @@ def own_hosts(service: str, namespace: str) -> frozenset[str]:
     return frozenset({service, full, f"{full}.svc", f"{full}.svc.cluster.local"})
 
 
-def _about_route(route: Mapping[str, Any], seen: Surroundings, service: str, name: str) -> str:
+def hosts_of(route: Mapping[str, Any]) -> frozenset[str]:
+    """Return which hosts a VirtualService routes."""
+    return frozenset(_spec(route).get("hosts") or ())
+
+
+def ingresses_to(seen: Surroundings, service: str) -> Manifests:
+    """Return the Ingresses that send requests to the Service."""
+    return tuple(one for one in seen.ingresses if service in _backends(one))
+
+
+def about_route(route: Mapping[str, Any], seen: Surroundings, service: str, name: str) -> str:
+    """Return what becomes of a VirtualService that sends requests to the Service."""
     hosts = ", ".join(_spec(route).get("hosts") or ())
     words = f"VirtualService {name_of(route)} routes {hosts} to Service {service}"
-    if set(_spec(route).get("hosts") or ()) <= own_hosts(service, seen.namespace):
+    if hosts_of(route) <= own_hosts(service, seen.namespace):
         return (
             f"{words}; it goes with the Service. The rollout's own VirtualService splits by weight "
             "and has none of its other rules (retries, timeouts, matches)."
@@ -104,15 +114,26 @@ def _backends(ingress: Mapping[str, Any]) -> frozenset[str]:
 
 def others(seen: Surroundings, name: str) -> Iterator[Remark]:
     """Yield what acts on the Deployment or its pods."""
-    where = f"-n {seen.namespace}"
-    target = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": name}
     for one in scalers_of(seen):
         yield Remark(
             f"HorizontalPodAutoscaler {name_of(one)} scales the Deployment; let it scale the "
             "rollout. An apply of this file then sets spec.replicas back to the number in it, "
             "until the autoscaler acts again:",
-            (_patch(f"hpa/{name_of(one)} {where}", {"spec": {"scaleTargetRef": target}}),),
+            (aim_at(one, seen.namespace, name),),
         )
+    yield from of_pods(seen, name)
+
+
+def aim_at(scaler: Mapping[str, Any], namespace: str, name: str) -> str:
+    """Return the command that lets an autoscaler scale a rollout."""
+    target = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": name}
+    where = f"hpa/{name_of(scaler)} -n {namespace}"
+    return _patch(where, {"spec": {"scaleTargetRef": target}})
+
+
+def of_pods(seen: Surroundings, name: str) -> Iterator[Remark]:
+    """Yield what selects the pods, and so those of both versions."""
+    where = f"-n {seen.namespace}"
     selector = {"matchLabels": {ROLLOUT_LABEL: name, TRACK_LABEL: STABLE}}
     for one in seen.budgets:
         if selects(_spec(one).get("selector") or {}, seen.labels):

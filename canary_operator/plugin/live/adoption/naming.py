@@ -1,6 +1,7 @@
 """A name for the CanaryRollout: the operator never touches an object that it did not make."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 from canary_operator.domain.errors import InvalidSpecError
@@ -29,6 +30,39 @@ def choose_name(seen: Surroundings, wanted: str | None) -> str:
             Exit.FAILED,
         )
     return wanted
+
+
+def name_of_service(
+    seen: Surroundings, service: str, wanted: str | None, leaving: Manifests = ()
+) -> str:
+    """Return the name of a CanaryRollout that takes a Service over: it is the Service's.
+
+    Args:
+        seen: What is there.
+        service: Name of the Service.
+        wanted: Name that a person gave, if any.
+        leaving: VirtualServices that are deleted before.
+
+    Raises:
+        PluginError: another name is wanted, or other objects of the rollout are there already.
+    """
+    if wanted not in {None, service}:
+        raise PluginError(
+            f"With --keep-deployment the CanaryRollout is called as the Service that it takes "
+            f"over, {service}, and not {wanted}",
+            "Leave out --name, or choose the Service with --service.",
+            Exit.FAILED,
+        )
+    _check(service)
+    staying = replace(seen, routes=tuple(one for one in seen.routes if one not in leaving))
+    conflicts = [one for one in taken(staying, service) if one != f"Service {service}"]
+    if conflicts:
+        raise PluginError(
+            f"CanaryRollout {service} would need names that are taken: {', '.join(conflicts)}",
+            "Delete or rename them, or leave out --keep-deployment for a rollout of another name.",
+            Exit.FAILED,
+        )
+    return service
 
 
 def _candidates(deployment: str) -> Iterator[str]:

@@ -45,7 +45,7 @@ def choose_service(seen: Surroundings, wanted: str | None) -> Mapping[str, Any]:
     Raises:
         PluginError: none does, several do, or not the wanted one.
     """
-    leading = [one for one in seen.services if _leads(one, seen.labels)]
+    leading = [one for one in seen.services if leads(one, seen.labels)]
     if wanted is not None:
         return _named(seen, wanted)
     if len(leading) == 1:
@@ -72,7 +72,7 @@ def _named(seen: Surroundings, wanted: str) -> Mapping[str, Any]:
         raise PluginError(
             f"No Service {wanted} in namespace {seen.namespace}; there: {known}", code=Exit.FAILED
         )
-    if not _leads(service, seen.labels):
+    if not leads(service, seen.labels):
         selector = shown(_spec(service).get("selector") or {})
         raise PluginError(
             f"Service {wanted} does not lead to Deployment {seen.name}: it selects {selector}, "
@@ -82,7 +82,8 @@ def _named(seen: Surroundings, wanted: str) -> Mapping[str, Any]:
     return service
 
 
-def _leads(service: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def leads(service: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a Service selects pods with such labels."""
     selector = _spec(service).get("selector") or {}
     return bool(selector) and carries(selector, labels)
 

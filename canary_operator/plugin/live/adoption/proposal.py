@@ -26,6 +26,12 @@ from canary_operator.plugin.live.adoption.template import (
 )
 
 FILE = "rollout.yaml"
+LOOK = "Look at what could not be decided here."
+HAND_OVER = "Hand over what acts on the Deployment."
+PREFACE = (
+    "Nothing in the cluster was changed, and nothing of it is ever taken over: the CanaryRollout "
+    "runs beside the Deployment until you delete that. In this order:"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Proposal:
     """A manifest, and how it comes into force."""
 
     title: str
+    preface: str
+    """What happens to what is there, in one paragraph."""
     manifest: Mapping[str, Any]
     stages: tuple[Stage, ...]
     left_out: tuple[str, ...]
@@ -65,34 +73,46 @@ def propose(seen: Surroundings, *, service: str | None = None, name: str | None 
     found, chosen = choose_service(seen, service), choose_name(seen, name)
     ports, written = ports_of(found), written_template(seen.deployment)
     template = written.content
-    spec = {"replicas": _replicas(seen), "service": ports.spec, "template": template}
+    spec = {"replicas": replicas_of(seen), "service": ports.spec, "template": template}
     doubts_left = (*_doubts(seen, ports, written, spec),)
     return Proposal(
-        title=f"CanaryRollout {chosen}, for Deployment {seen.name} of namespace {seen.namespace}.",
-        manifest={
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": KIND,
-            "metadata": {"name": chosen, "namespace": seen.namespace},
-            "spec": spec,
-        },
-        stages=tuple(
-            stage
-            for stage in (
-                Stage("Look at what could not be decided here.", doubts_left),
-                Stage("Check it, apply it, wait until it serves.", _applying(seen, found, chosen)),
-                Stage("Point callers to it.", (*callers(seen, name_of(found), chosen),)),
-                Stage("Hand over what acts on the Deployment.", (*others(seen, chosen),)),
-                Stage("Delete what nobody needs any more.", (_deletion(seen, name_of(found)),)),
-            )
-            if stage.remarks
+        title=title_of(seen, chosen),
+        preface=PREFACE,
+        manifest=manifest_of(seen, chosen, spec),
+        stages=stages_of(
+            Stage(LOOK, doubts_left),
+            Stage("Check it, apply it, wait until it serves.", _applying(seen, found, chosen)),
+            Stage("Point callers to it.", (*callers(seen, name_of(found), chosen),)),
+            Stage(HAND_OVER, (*others(seen, chosen),)),
+            Stage("Delete what nobody needs any more.", (_deletion(seen, name_of(found)),)),
         ),
         left_out=(*_left_out(seen, found, ports, written),),
-        defaults=_defaults(),
+        defaults=defaults_in_words(),
         traffic=traffic_of(seen, name_of(found)),
     )
 
 
-def _replicas(seen: Surroundings) -> int:
+def title_of(seen: Surroundings, name: str) -> str:
+    """Return what the file is."""
+    return f"CanaryRollout {name}, for Deployment {seen.name} of namespace {seen.namespace}."
+
+
+def manifest_of(seen: Surroundings, name: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the whole object."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": {"name": name, "namespace": seen.namespace},
+        "spec": spec,
+    }
+
+
+def stages_of(*stages: Stage) -> tuple[Stage, ...]:
+    """Return those in which there is something to do."""
+    return tuple(stage for stage in stages if stage.remarks)
+
+
+def replicas_of(seen: Surroundings) -> int:
     """Return the pods that run now; an autoscaler may not let them be fewer than its least."""
     asked: int = (seen.deployment.get("spec") or {}).get("replicas", 1)
     least = [(one.get("spec") or {}).get("minReplicas") or 1 for one in scalers_of(seen)]
@@ -113,23 +133,33 @@ def _doubts(
 
 
 def _applying(seen: Surroundings, service: Mapping[str, Any], name: str) -> tuple[Remark, ...]:
-    reason, pods = reason_for(seen, name), _replicas(seen)
-    more = f"{pods} more {'pod' if pods == 1 else 'pods'}"
+    reason = reason_for(seen, name)
     return (
         *((Remark(reason),) if reason else ()),
         Remark(
-            f"It runs beside the Deployment, with {more}, and no caller notices:",
-            (
-                f"kubectl canary lint -f {FILE}",
-                f"kubectl apply -f {FILE}",
-                f"kubectl wait cro/{name} -n {seen.namespace} --for=condition=Ready --timeout=10m",
-            ),
+            f"It runs beside the Deployment, with {more_pods(seen)}, and no caller notices:",
+            commands_to_apply(seen, name),
         ),
         Remark(
             f"Service {name_of(service)} selects the new pods, too, as they have the same labels. "
             "It knows no weights and reaches a canary as well as stable: start no rollout before "
             "callers have left it."
         ),
+    )
+
+
+def more_pods(seen: Surroundings) -> str:
+    """Return how many pods come up beside those that are there."""
+    pods = replicas_of(seen)
+    return f"{pods} more {'pod' if pods == 1 else 'pods'}"
+
+
+def commands_to_apply(seen: Surroundings, name: str) -> tuple[str, ...]:
+    """Return how the file comes into force."""
+    return (
+        f"kubectl canary lint -f {FILE}",
+        f"kubectl apply -f {FILE}",
+        f"kubectl wait cro/{name} -n {seen.namespace} --for=condition=Ready --timeout=10m",
     )
 
 
@@ -150,7 +180,8 @@ def _left_out(
         yield f"annotation {RESTARTED_AT} of the pods: a restart is no new version"
 
 
-def _defaults() -> str:
+def defaults_in_words() -> str:
+    """Return what holds for strategy and analysis where nothing is written."""
     strategy, [metric] = Strategy(), Analysis().metrics
     weights = ", ".join(str(step.weight) for step in strategy.resolved_steps)
     least = (metric.success_rate and metric.success_rate.min) or 0

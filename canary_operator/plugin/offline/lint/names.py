@@ -5,6 +5,8 @@ from functools import cache
 
 from canary_operator.domain.objects import CANARY, KIND, STABLE, track_name
 from canary_operator.domain.spec.schema import Place
+from canary_operator.domain.takeover import ADOPT_ANNOTATION, is_given_to
+from canary_operator.domain.workload import referenced_name
 from canary_operator.plugin.offline.documents import Document
 from canary_operator.plugin.offline.lint.findings import Severity
 from canary_operator.plugin.offline.lint.neighbours import Told, neighbourhood, neighbours
@@ -57,6 +59,8 @@ def taken_name(at: Together) -> Iterator[Told]:
     for rollout, other in neighbours(at):
         if other.kind == "VirtualService" and _splits_one_of_the_users(candidates[id(rollout)]):
             continue
+        if _is_given(other, rollout):
+            continue
         of_group = GROUPS.get(other.kind) == other.api_version.rpartition("/")[0]
         needed = of_group and (other.kind, other.name) in needed_names(rollout.name)
         if needed and not _belongs_to(rollout, other):
@@ -67,7 +71,7 @@ def taken_name(at: Together) -> Iterator[Told]:
                     f"{other.kind} {other.name} has a name that {KIND} {rollout.name} "
                     f"({rollout.file}:{rollout.line}) needs; it is not taken over, and the rollout "
                     "is refused as a NameConflict.",
-                    f"Remove it, as the rollout makes a {other.kind} of its own, or rename one.",
+                    _way_out(other, rollout),
                 ),
             )
 
@@ -75,6 +79,28 @@ def taken_name(at: Together) -> Iterator[Told]:
 def _splits_one_of_the_users(rollout: Candidate) -> bool:
     """Whether the operator makes no VirtualService for it."""
     return rollout.spec is not None and rollout.spec.traffic.virtual_service is not None
+
+
+def _is_given(other: Document, rollout: Document) -> bool:
+    """Whether it is a Service that its owner gives to a rollout which takes Services over."""
+    marks = other.metadata.get("annotations")
+    given = isinstance(marks, Mapping) and is_given_to(rollout.name, marks)
+    return _may_be_given(other, rollout) and given
+
+
+def _may_be_given(other: Document, rollout: Document) -> bool:
+    spec = (rollout.raw or {}).get("spec")
+    adopts = isinstance(spec, Mapping) and referenced_name(spec) is not None
+    return adopts and (other.kind, other.name) == ("Service", rollout.name)
+
+
+def _way_out(other: Document, rollout: Document) -> str:
+    if _may_be_given(other, rollout):
+        return (
+            f"Give it to the rollout, with the annotation {ADOPT_ANNOTATION}: {rollout.name}, or "
+            "rename one."
+        )
+    return f"Remove it, as the rollout makes a {other.kind} of its own, or rename one."
 
 
 def _belongs_to(rollout: Document, other: Document) -> bool:

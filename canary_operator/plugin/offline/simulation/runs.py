@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from canary_operator.plugin.offline.simulation.play import simulate
 from canary_operator.plugin.offline.simulation.setup import Setup, examine
@@ -38,6 +38,34 @@ class _EndedError(BaseException):
     """This process was asked to end, and does so in order: no other one is left behind."""
 
 
+@dataclass(slots=True)
+class _Ending:
+    """Handles SIGTERM: at once, but not while another process is started.
+
+    One that was started and not yet noted would be waited for by nobody, and would take the word
+    to end from another one.
+    """
+
+    asked: bool = False
+    busy: bool = False
+
+    def __call__(self, *_: object) -> None:
+        self.asked = True
+        if not self.busy:
+            raise _EndedError
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Handle it afterwards."""
+        self.busy = True
+        try:
+            yield
+        finally:
+            self.busy = False
+        if self.asked:
+            raise _EndedError
+
+
 class Player(Protocol):
     """Plays many rollouts."""
 
@@ -62,6 +90,7 @@ class _Together:
     """Plays some at a time, in several processes."""
 
     pool: ProcessPoolExecutor | None
+    ending: _Ending
 
     def play(self, setup: Setup, seeds: Sequence[int], progress: Progress) -> list[End]:
         examine(setup)
@@ -86,7 +115,8 @@ class _Together:
     ) -> list[End]:
         size = max(1, min(RUNS_AT_ONCE, len(seeds) // (2 * PROCESSES)))
         parts = [seeds[at : at + size] for at in range(0, len(seeds), size)]
-        asked: list[Future[list[End]]] = [pool.submit(_ends, setup, part) for part in parts]
+        with self.ending.put_off():  # what is asked may start a process
+            asked: list[Future[list[End]]] = [pool.submit(_ends, setup, part) for part in parts]
         for done in as_completed(asked):
             progress(len(done.result()))
         return [end for one in asked for end in one.result()]
@@ -99,11 +129,13 @@ def player(runs: int) -> Iterator[Player]:
     if runs <= FEW_RUNS or processes == 1:
         yield _Alone()
         return
+    ending, pool = _Ending(), None
     try:
-        with _handled(signal.SIGTERM, _end):
-            pool = _pool(processes)
+        with _handled(signal.SIGTERM, ending):
             try:
-                yield _Together(pool)
+                with ending.put_off():
+                    pool = _pool(processes)
+                yield _Together(pool, ending)
             finally:
                 if pool is not None:
                     pool.shutdown(cancel_futures=True)
@@ -145,10 +177,6 @@ def _handled(number: signal.Signals, handler: Any) -> Iterator[None]:
         yield
     finally:
         signal.signal(number, usual)
-
-
-def _end(*_: object) -> NoReturn:
-    raise _EndedError
 
 
 def _begin() -> None:
