@@ -62,12 +62,15 @@ def takes_traffic_away(at: Situation, target: Target) -> bool:
 
     Raising is recorded before it is done, lowering is done before it is recorded, so that a crash
     in between leaves less traffic on the canary, never more. The mark of a rollback goes with the
-    lowering, and is taken away while the weight is still 0. Where the router's weight cannot be
-    read, whatever is more than was recorded is a raise.
+    lowering, and is taken away while the weight is still 0: also where a route of somebody else
+    was taken away and only the mark is left. Where the router's weight cannot be read, whatever is
+    more than was recorded is a raise.
     """
-    if target.route is None or not at.route.exists:
+    if target.route is None:
         return False
     told, wanted = at.route.weight, target.route.weight
+    if not at.route.exists:
+        return wanted == 0 and at.route.rejected not in {None, target.route.rejected}
     if told is None:
         return wanted <= at.weight
     return wanted < told or (wanted == told and target.route.rejected != at.route.rejected)

@@ -36,7 +36,9 @@ def i1_the_weight_is_a_step(at: Write) -> Iterator[Complaint]:
     steps = {step["weight"] for step in at.seen.steps} if at.seen.records else set()
     if at.name == "route" and (weight is None or not 0 <= weight <= 100):
         yield f"the router was told {weight}"
-    if at.name == "route" and weight not in {0, recorded, *steps}:
+    less = weight is not None and weight <= (at.before.route.weight or 0)
+    one_of_several = at.seen.rollout.deleting and less
+    if at.name == "route" and weight not in {0, recorded, *steps} and not one_of_several:
         yield f"the router was told {weight} %, steps are {steps}, recorded is {recorded} %"
     if at.name == "status" and recorded not in {0, at.before.status.weight, *steps}:
         yield f"{recorded} % was recorded, steps are {steps}"
@@ -129,7 +131,11 @@ def i3_a_rollback_takes_traffic_first(at: Write) -> Iterator[Complaint]:
     before, after = at.before.status, at.after.status
     told = at.seen.route.weight
     lowered = (after.weight or 0) < (before.weight or 0) and "route" not in at.done
-    if lowered and at.seen.route.exists and (told is None or told > (after.weight or 0)):
+    gets_more = all(
+        route.exists and (route.weight is None or route.weight > (after.weight or 0))
+        for route in (at.seen.route, at.before.route)
+    )
+    if lowered and gets_more:
         yield f"{after.weight} % was recorded while the router says {told} %"
     if not (before.phase in ON_TRIAL and after.phase is Phase.ROLLING_BACK):
         return

@@ -12,7 +12,8 @@ from canary_operator.testing.builders import template
 from canary_operator.testing.sight import KINDS
 from tests.histories.events import Events
 from tests.histories.invariants import BrokenInvariantError
-from tests.histories.stage import LONGEST_PAUSE, Trap
+from tests.histories.process import LONGEST_PAUSE
+from tests.histories.stage import Trap
 from tests.histories.vocabulary import (
     AWAY,
     FAILURES,

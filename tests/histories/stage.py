@@ -4,30 +4,23 @@ Nothing ticks but what a real scheduler would tick: an event that the caches hav
 a result of a check, or the pause after a failure.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from canary_operator.domain.errors import ConflictError, NotLeaderError, SurroundingsError
-from canary_operator.domain.situation import Settings
-from canary_operator.engine.checks import Checks
-from canary_operator.engine.tick import Ticker
+from canary_operator.domain.errors import NotLeaderError
 from canary_operator.ports import Key
 from canary_operator.testing.builders import spec
 from canary_operator.testing.memory import Killed, World
-from canary_operator.testing.sight import KINDS, Caches, Watches
+from canary_operator.testing.sight import KINDS, Watches
 from tests.histories.invariants import BrokenInvariantError, abort_is_open, check_rest
+from tests.histories.process import Process
 from tests.histories.witness import Witness, reached
 
-SETTINGS = Settings(scrape_interval=timedelta(seconds=5))
 BUSY = 400
 """Ticks at one moment after which the operator is in a loop that never ends."""
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=0.1), timedelta(seconds=10)
-"""As in `engine/scheduler.py`."""
-
 PATIENCE = timedelta(seconds=25)
 """Time for a few more tries; twice the longest pause."""
 
@@ -52,41 +45,6 @@ class Trap:
         return self.countdown == 0
 
 
-class Process:
-    """One operator process: what it has seen, and when it works again."""
-
-    def __init__(self, world: World, watches: Watches) -> None:
-        self.key = world.key
-        self.caches = Caches(watches)
-        ports = world.ports(self.caches)
-        self.checks = Checks(ports.metrics, self.wake, gather_seconds=0)
-        self.ticker = Ticker(ports, SETTINGS, self.checks, world.clock)
-        self.woken = True
-        self.due: datetime | None = None
-        self.failures = 0
-
-    def wake(self, _: object = None) -> None:
-        self.woken = True
-
-    def wants(self, now: datetime) -> bool:
-        return self.woken or (self.due is not None and self.due <= now)
-
-    async def tick(self, now: datetime) -> None:
-        self.woken = False
-        try:
-            following = await self.ticker.tick(self.key)
-        except (ConflictError, SurroundingsError) as error:
-            asked = error.retry_after if isinstance(error, SurroundingsError) else None
-            pause = min(FIRST_PAUSE * 2 ** min(self.failures, 10), LONGEST_PAUSE)
-            self.failures += 1
-            self.due = now + (asked or pause)
-            return
-        self.failures, self.due = 0, following.at
-        self.woken |= following.again
-        while self.checks.busy:  # noqa: ASYNC110 - a few turns of the loop, nothing to wait for
-            await asyncio.sleep(0)
-
-
 class Stage:
     """Where a history is played."""
 
@@ -96,8 +54,8 @@ class Stage:
         """What every spec of this history has to measure, if not what it is by default."""
         self.census = Counter() if census is None else census
         self.witness = Witness(self.world)
-        self.watches = Watches(self.world)
-        self.process = Process(self.world, self.watches)
+        self.watches = self.watch()
+        self.process = self.start()
         self.held_back: set[str] = set()
         self.outages: dict[str, Exception] = {}
         self.traps: list[Trap] = []
@@ -106,6 +64,14 @@ class Stage:
         self._aborted_since: datetime | None = None
         self.world.before_write = self._before_write
         self.world.after_write = self._after_write
+
+    def watch(self) -> Watches:
+        """Begin to note what happens to the world."""
+        return Watches(self.world)
+
+    def start(self) -> Process:
+        """Return a process with nothing in memory."""
+        return Process(self.world, self.watches)
 
     # Writes.
 
@@ -168,6 +134,11 @@ class Stage:
         self.world.ask(request)
         self.changed()
 
+    def delete(self) -> None:
+        """Delete the CanaryRollout."""
+        self.world.delete()
+        self.changed()
+
     def fail_pods(self, track: str, count: int, how: str) -> None:
         """Let pods `crash`, so that they start again, or be `lost` with their node."""
         deployment = self.world.deployments.get(track)
@@ -192,7 +163,7 @@ class Stage:
         """Another process takes over, with nothing in memory."""
         await self.process.checks.stop()
         self.deposed = False
-        self.process = Process(self.world, self.watches)
+        self.process = self.start()
 
     def deliver(self) -> None:
         """Let all watches tell what they know, but those that are held back."""

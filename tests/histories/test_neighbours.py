@@ -31,8 +31,8 @@ from canary_operator.ports import Key, Measure, Ports, Rollout
 from canary_operator.telemetry import Silence, TickOutcome
 from canary_operator.testing.builders import spec, template
 from canary_operator.testing.memory import START, World
+from tests.histories.process import SETTINGS
 from tests.histories.profiles import examples
-from tests.histories.stage import SETTINGS
 from tests.support import virtual_time
 
 QUERY = {"name": "carts", "query": {"promql": "vector(0)", "max": 1}}

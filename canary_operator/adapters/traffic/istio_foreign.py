@@ -100,6 +100,17 @@ class ForeignRoutes:
             return True
         raise ConflictError(f"VirtualService {wish.name} changes all the time")
 
+    async def look(self, wish: Wish) -> None:
+        """Read the VirtualService anew; for who acts on it for the last time."""
+        try:
+            body = await self._client.get(VIRTUAL_SERVICES, wish.namespace, wish.name)
+        except NotFoundError:
+            held = self._held(wish)
+            if held is not None:
+                self._cache.drop(held)
+        else:
+            self._cache.learned(body)
+
     async def _newer(self, wish: Wish, held: Present, error: Exception) -> Present | None:
         """Return what changed since it was read; None where it is gone.
 
@@ -148,11 +159,14 @@ class RouteLender:
     async def give_back(self, rollout: Rollout, loan: Loan, kept: Collection[Loan] = ()) -> bool:
         """Give all requests of a route to stable, and take our mark away with the last route.
 
+        Nobody looks at it again for this rollout, so what a watch has still to tell counts too.
+
         Raises:
             RouteMissingError: the canary keeps a share that nobody is there to take.
         """
         routes = (loan.part,) if loan.part is not None else ()
         wish = self._routes.wish(rollout, loan.name, routes)
+        await self._routes.look(wish)
         is_last = (loan.kind, loan.name) not in {(one.kind, one.name) for one in kept}
 
         def operations(seen: dict[str, Any]) -> list[Operation]:
