@@ -64,6 +64,8 @@ def _raise_is_earned(at: Write) -> Iterator[Complaint]:
     weight = after.weight or 0
     if weight <= (before.weight or 0):
         return
+    if after.phase is Phase.STABLE and weight == at.seen.route.weight:
+        return  # nobody raised it: a hand gave it to pods that drain, and it could not be taken yet
     if after.phase not in IN_STEPS:
         yield f"raised in phase {after.phase}"
     yield from _raise_is_carried(at, weight)
