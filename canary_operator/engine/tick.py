@@ -179,9 +179,13 @@ class Ticker:
         )
 
     def _tell_late(self, rollout: Rollout, recorded: RolloutStatus) -> None:
-        """Tell of a decision whose record was made, although its answer was lost."""
+        """Tell of a decision whose record was made, although its answer was lost.
+
+        What looks like that in the very version that it was made from changed nothing.
+        """
         for one in self._unsure.get(rollout.key, ()):
-            if _essence(one.decision.status) == _essence(recorded):
+            same = one.version == rollout.resource_version
+            if not same and _essence(one.decision.status) == _essence(recorded):
                 del self._unsure[rollout.key]
                 write_down(rollout.key, one.situation, one.decision)
                 for notice in one.decision.notices:

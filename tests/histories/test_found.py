@@ -298,6 +298,7 @@ async def test_nothing_is_raised_while_a_lower_weight_may_have_been_recorded() -
     stage.traps.append(Trap(1, lose_the_answer, after=True, of="status"))
     stage.fail_pods("canary", 8, "crash")
     await stage.work()  # the pod is back at once; the witness looks at the order of the writes
+    await stage.pass_time(5)  # it is tried again and again
     assert (status(stage).weight, stage.world.route.weight) == (0, 0)
     stage.held_back.clear()
     await stage.pass_time(1)
