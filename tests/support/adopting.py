@@ -13,9 +13,11 @@ from canary_operator.playground.client import (
 )
 from canary_operator.playground.local import ROLLOUTS
 from tests.support.bed import Bed, Release, quick_spec, template
-from tests.support.clusters import eventually
+from tests.support.clusters import READY_SECONDS, eventually
 
 RECORDS = Resource("controllerrevisions", "apps")
+COLLECTOR_SECONDS = 30.0
+"""How often Kubernetes' garbage collector asks which kinds there are."""
 ADOPT = "canary-operator.dev/adopt"
 ROLLOUT = "canary-operator.dev/rollout"
 BEFORE = "canary-operator.dev/replicas-before"
@@ -142,21 +144,24 @@ class Shop:
 
         await eventually(anchored_anew)
 
-    async def until_nothing_is_left(self) -> None:
-        """Wait until nothing is there any more that the operator made."""
+    async def until_nothing_is_left(self, but: Resource | None = None) -> None:
+        """Wait until nothing is there any more that the operator made, but for one kind."""
         selector = "app.kubernetes.io/managed-by=canary-operator"
 
         async def none_left() -> bool:
             for resource in (DEPLOYMENTS, SERVICES, RECORDS):
                 found = await self.bed.client.list(resource, self.namespace, labelSelector=selector)
-                if found["items"]:
+                if found["items"] and resource != but:
                     return False
             return True
 
-        await eventually(none_left)
+        await eventually(none_left, READY_SECONDS + COLLECTOR_SECONDS)
 
     async def until_gone(self) -> None:
-        """Wait until there is no CanaryRollout any more."""
+        """Wait until there is no CanaryRollout any more.
+
+        A garbage collector that is to orphan its objects may have to learn of the kind first.
+        """
 
         async def gone() -> bool:
             try:
@@ -165,7 +170,7 @@ class Shop:
                 return True
             return False
 
-        await eventually(gone)
+        await eventually(gone, READY_SECONDS + COLLECTOR_SECONDS)
 
 
 def adopting_spec(**changes: Any) -> dict[str, Any]:
