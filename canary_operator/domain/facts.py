@@ -14,9 +14,9 @@ from canary_operator.domain.loans import loans_of, with_loans
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, UNDER_WAY, Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.scaling import load_seen
-from canary_operator.domain.situation import CheckResult, Situation, step_index
+from canary_operator.domain.situation import CheckResult, Situation
 from canary_operator.domain.status import CheckRecord, Verdict, WorkloadRecord, verdict_of
-from canary_operator.domain.steps import asks_a_person, step_is_done
+from canary_operator.domain.steps import asks_a_person, step_index, step_is_done
 
 PROGRESS_GRAIN = 10
 """More pods are recorded as progress at most this often in one progress deadline: each record

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from canary_operator.domain.phase import IN_STEPS, Phase
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.situation import Situation, step_index
+from canary_operator.domain.situation import Situation
 from canary_operator.domain.status import Condition, RolloutStatus
-from canary_operator.domain.steps import is_overdue, pause_reason
+from canary_operator.domain.steps import is_overdue, pause_reason, step_index
 from canary_operator.domain.words import (
     goes_on_trial_next,
     message_of,

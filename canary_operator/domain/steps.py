@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from canary_operator.domain.looks import next_check_at
 from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, Phase
 from canary_operator.domain.reasons import Reason
-from canary_operator.domain.situation import Situation, next_step, present_step, step_index
+from canary_operator.domain.situation import Situation
+from canary_operator.domain.spec import Step
 from canary_operator.domain.status import Verdict
 
 CAPACITY_PATIENCE = timedelta(seconds=30)
@@ -13,6 +14,37 @@ CAPACITY_PATIENCE = timedelta(seconds=30)
 
 PROXY_DELAY = timedelta(seconds=2)
 """How long proxies may take to follow a new weight; pods that lost their traffic live that long."""
+
+
+def step_index(at: Situation) -> int:
+    """Return the index of the present step in the spec in force.
+
+    The recorded index holds while its weight is what was reached. After an edit of the steps it
+    is the last step at or below the weight that was reached, so that the next higher one follows.
+    """
+    steps, recorded = at.steps, at.status.step or 0
+    reached = at.attempt.step_weight
+    if reached == 0:
+        return 0
+    if recorded < len(steps) and steps[recorded].weight == reached:
+        return recorded
+    below = [index for index, step in enumerate(steps) if step.weight <= reached]
+    return below[-1] if below else 0
+
+
+def present_step(at: Situation) -> Step:
+    """Return the step that the rollout is at, or, before the first raise, the one it heads for."""
+    return at.steps[step_index(at)]
+
+
+def next_step(at: Situation) -> tuple[int, Step] | None:
+    """Return index and step of the next raise; None when every step was reached."""
+    steps, reached = at.steps, at.attempt.step_weight
+    index = step_index(at)
+    if steps[index].weight > reached:  # nothing was reached yet, or the steps were edited
+        return index, steps[index]
+    following = index + 1
+    return (following, steps[following]) if following < len(steps) else None
 
 
 def hold_ends_at(at: Situation) -> datetime | None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from canary_operator.domain.phase import Phase
 from canary_operator.domain.reasons import Reason
 from canary_operator.domain.scaling import stable_pods
-from canary_operator.domain.situation import SECOND_AUTOSCALER, Situation, step_index
+from canary_operator.domain.situation import SECOND_AUTOSCALER, Situation
 from canary_operator.domain.status import Judgement, Verdict
 from canary_operator.domain.steps import (
     full_weight,
@@ -18,6 +18,7 @@ from canary_operator.domain.steps import (
     pause_reason,
     pods_ahead,
     share_of_one,
+    step_index,
 )
 
 REQUEST_ANNOTATION = "canary-operator.dev/request"

@@ -18,11 +18,11 @@ from canary_operator.domain.phase import IN_STEPS, ON_TRIAL, UNDER_WAY, Phase
 from canary_operator.domain.requests import Verb, parse_request
 from canary_operator.domain.revision import revision_of
 from canary_operator.domain.scaling import stable_floor
-from canary_operator.domain.situation import Situation, Wanted, step_index
+from canary_operator.domain.situation import Situation, Wanted
 from canary_operator.domain.spec import RolloutSpec, Step, find_problems
 from canary_operator.domain.spec.schema import Place
 from canary_operator.domain.status import Condition, RolloutStatus
-from canary_operator.domain.steps import deadline_at, guarded_until, hold_ends_at
+from canary_operator.domain.steps import deadline_at, guarded_until, hold_ends_at, step_index
 from canary_operator.domain.words import REQUEST_ANNOTATION
 from canary_operator.plugin.harmless import harmless_object
 
