@@ -36,6 +36,7 @@ def test_every_document_is_one_that_kubernetes_takes(values: Any, version: str) 
         validate(document, version)
 
 
+@pytest.mark.exhaustive
 def test_every_two_features_together_render_valid_documents() -> None:
     every = different(documents(values) for values in pairs())
     assert len(every) > len(different(documents(values) for values in FEATURES.values()))

@@ -39,6 +39,7 @@ from tests.support.load_on_pods import PodScene
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("load")]
 
+PLACES = ["in a mesh", pytest.param("without a mesh", marks=pytest.mark.exhaustive)]
 ADOPT = "canary-operator.dev/adopt"
 REPLICAS = 3
 
@@ -137,7 +138,7 @@ class Place:
     kind: type[MeshScene] | type[PodsScene]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["in a mesh", "without a mesh"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=PLACES)
 async def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Place]:

