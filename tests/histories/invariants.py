@@ -40,8 +40,15 @@ def i1_the_weight_is_a_step(at: Write) -> Iterator[Complaint]:
     one_of_several = at.seen.rollout.deleting and less
     if at.name == "route" and weight not in {0, recorded, *steps} and not one_of_several:
         yield f"the router was told {weight} %, steps are {steps}, recorded is {recorded} %"
-    if at.name == "status" and recorded not in {0, at.before.status.weight, *steps}:
+    odd = recorded not in {0, at.before.status.weight, *steps}
+    if at.name == "status" and odd and not _was_given_by_hand(at):
         yield f"{recorded} % was recorded, steps are {steps}"
+
+
+def _was_given_by_hand(at: Write) -> bool:
+    """Whether a share is recorded that a hand gave to pods that drain: it cannot be taken yet."""
+    after = at.after.status
+    return after.phase is Phase.STABLE and after.weight == at.seen.route.weight
 
 
 def i2_a_raise_is_earned_and_carried(at: Write) -> Iterator[Complaint]:
@@ -64,8 +71,8 @@ def _raise_is_earned(at: Write) -> Iterator[Complaint]:
     weight = after.weight or 0
     if weight <= (before.weight or 0):
         return
-    if after.phase is Phase.STABLE and weight == at.seen.route.weight:
-        return  # nobody raised it: a hand gave it to pods that drain, and it could not be taken yet
+    if _was_given_by_hand(at):
+        return
     if after.phase not in IN_STEPS:
         yield f"raised in phase {after.phase}"
     yield from _raise_is_carried(at, weight)

@@ -125,7 +125,7 @@ def start_over_an_old_mark(patch: Patch) -> None:
         kept = {"weight": at.weight, "traffic_off_at": at.status.traffic_off_at}
         return replace(decision, status=decision.status.model_copy(update=kept))
 
-    patch.setattr(apply, "_not_taken", stubborn)
+    patch.setattr(apply, "what_is_left", stubborn)
 
 
 def disobey_an_abort(patch: Patch) -> None:
