@@ -208,6 +208,7 @@ class Events(RuleBasedStateMachine):
         if what == "weight":
             self.stage.edit_weight(90)
         if what == "route":
+            self.stage.witness.unmarked()
             world.route = type(world.route)()
         if what == "services":
             world.services = False

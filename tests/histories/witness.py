@@ -117,6 +117,15 @@ class Witness:
         if request.startswith("retry"):
             self.facts.rejected.clear()
 
+    def unmarked(self) -> None:
+        """Somebody deletes the route, and so the mark of a rollback that nobody could record yet.
+
+        Then nobody knows of it: the checks begin anew, and a person may promote before they fail.
+        """
+        moment = self.moment()
+        if moment.route.rejected != moment.status.rejected_revision:
+            self.facts.rejected.discard(moment.route.rejected or "")
+
     def rewrote(self) -> None:
         """A person edited the strategy."""
         self.facts.waiting.clear()
