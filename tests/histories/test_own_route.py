@@ -19,7 +19,8 @@ from tests.histories.invariants import BrokenInvariantError
 from tests.histories.machine import Histories
 from tests.histories.own_route import BREAKS, PRIMARY, SECOND
 from tests.histories.own_route_stage import OwnRouteStage
-from tests.histories.profiles import NIGHTLY, SABOTAGE, examples
+from tests.histories.profiles import NIGHTLY, examples
+from tests.histories.sabotaging import check_found
 from tests.histories.stage import Trap
 from tests.histories.test_histories import SOME
 
@@ -198,10 +199,4 @@ def test_the_histories_find(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sabotage(monkeypatch)
-    logging.disable(logging.CRITICAL)
-    try:
-        with pytest.raises(BrokenInvariantError) as found:
-            run_state_machine_as_test(OwnRouteHistories, settings=SABOTAGE)
-    finally:
-        logging.disable(logging.NOTSET)
-    assert found.value.name in broken, found.value
+    check_found(OwnRouteHistories, broken)

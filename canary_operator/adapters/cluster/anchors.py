@@ -36,15 +36,20 @@ class Anchors:
         Raises:
             UnavailableError: the API server does not take it.
         """
-        wanted = _anchor(rollout)
         try:
-            self._cache.learned(await self._client.create(RECORDS, wanted))
-        except AlreadyExistsError:
-            name = wanted["metadata"]["name"]
-            body = await self._client.get(RECORDS, rollout.key.namespace, name)
-            self._cache.learned(body)
+            self._cache.learned(await self._made(_anchor(rollout)))
         except ApiError as error:
-            raise UnavailableError(f"The anchor of the rollout is not taken: {error}") from error
+            raise UnavailableError(
+                f"The API server does not take the anchor of the rollout, which keeps its objects "
+                f"while it is deleted: {error}. It is tried again."
+            ) from error
+
+    async def _made(self, wanted: Manifest) -> Manifest:
+        meta = wanted["metadata"]
+        try:
+            return await self._client.create(RECORDS, wanted)
+        except AlreadyExistsError:
+            return await self._client.get(RECORDS, meta["namespace"], meta["name"])
 
     async def remove(self, rollout: Rollout) -> None:
         """Let the objects of a rollout go; those that it still owns go with it."""
@@ -56,7 +61,10 @@ class Anchors:
         except NotFoundError:
             pass  # somebody was quicker
         except ApiError as error:
-            raise UnavailableError(f"The anchor {held.name} is not deleted: {error}") from error
+            raise UnavailableError(
+                f"ControllerRevision {held.name}, which keeps the rollout's objects, is not "
+                f"deleted: {error}. It is tried again; allow it, or delete the object."
+            ) from error
         self._cache.drop(held)
 
     async def _find(self, rollout: Rollout) -> Held[SeenRecord] | None:
